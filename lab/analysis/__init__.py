@@ -1,0 +1,1 @@
+"""What records say: frames, intervals, comparisons. Never loads torch."""

@@ -1,0 +1,103 @@
+"""Batch, Split and Dataset: packed graphs that live on the device, and the dense batches cut from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+IGNORED = -1
+"""The label of a node that is not scored: padding, or a node of another split."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a model must know of the data to be built."""
+
+    nodes: int
+    """Largest number of nodes of a graph."""
+    classes: int = 0
+    """Classes to tell apart; 0 where numbers are predicted."""
+    tokens: int = 0
+    """Size of the node vocabulary; 0 where nodes carry numbers instead."""
+    features: int = 0
+    """Numbers a node carries; 0 where it carries a token."""
+    targets: int = 0
+    """Numbers to predict; 0 where classes are told apart."""
+
+    @property
+    def outputs(self) -> int:
+        """Channels a model puts out for each node."""
+        return self.classes or self.targets
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some graphs, padded to one size. Real nodes come first; `mask` is True for them, everywhere in lab."""
+
+    x: Tensor
+    """[graphs, nodes] int64 tokens, or [graphs, nodes, features] numbers."""
+    adjacency: Tensor
+    """[graphs, nodes, nodes] uint8: how many edges lead from row to column; as the data has it."""
+    mask: Tensor
+    """[graphs, nodes] bool, True for a real node."""
+    y: Tensor
+    """[graphs, nodes] int64 classes (IGNORED where not scored), or [graphs, nodes, targets] numbers."""
+    ids: Tensor
+    """[graphs] int64: which graphs of the split these are."""
+
+    @property
+    def edges(self) -> Tensor:
+        """[2, edges] over the nodes of all graphs, flattened with their padding, for edge-list layers."""
+        graph, source, target = self.adjacency.nonzero(as_tuple=True)
+        return torch.stack([source, target]) + graph * self.mask.shape[1]
+
+    def to(self, device: torch.device) -> Self:
+        """The same batch on another device."""
+        moved = {name: getattr(self, name).to(device) for name in ("x", "adjacency", "mask", "y", "ids")}
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True)
+class Split:
+    """All graphs of a split as padded tensors, cut by index."""
+
+    x: Tensor
+    adjacency: Tensor
+    y: Tensor
+    sizes: Tensor
+    """[graphs] int64, on the CPU: batches are planned there."""
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def batch(self, index: Tensor, nodes: int) -> Batch:
+        """The graphs of this index, padded to `nodes`."""
+        at = index.to(self.x.device)
+        sizes = self.sizes[index].to(self.x.device)
+        mask = torch.arange(nodes, device=self.x.device) < sizes[:, None]
+        adjacency = self.adjacency[:, :nodes, :nodes].index_select(0, at)
+        return Batch(self.x[at, :nodes], adjacency, mask, self.y[at, :nodes], at)
+
+    def to(self, device: torch.device) -> Split:
+        """The same split on another device; sizes stay on the CPU."""
+        return Split(self.x.to(device), self.adjacency.to(device), self.y.to(device), self.sizes)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Splits under the names train, valid and test, with what is known about their scores."""
+
+    shape: Shape
+    splits: Mapping[str, Split]
+    task: str = "classify_nodes"
+    lines: Mapping[str, float] = field(default_factory=dict)
+    """Known scores worth drawing beside every result: chance, baselines, ceilings."""
+    sha256: str = ""
+
+    def to(self, device: torch.device) -> Dataset:
+        """The same data on another device."""
+        return replace(self, splits={name: split.to(device) for name, split in self.splits.items()})

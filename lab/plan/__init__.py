@@ -1,0 +1,1 @@
+"""What will be done: a study becomes cells, a cell becomes trials."""

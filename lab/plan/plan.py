@@ -1,0 +1,100 @@
+"""Cell, Trial and Plan: the units of comparing, of running, and of a study as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from lab.spec.experiment import Experiment
+from lab.spec.spec import Level, digest
+from lab.spec.study import Block, Study, Tuned
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of levels and the complete experiment it stands for."""
+
+    levels: Mapping[str, Level]
+    """Factor -> level as shown and stored: a plain value, or the label of a list or linked level."""
+    experiment: Experiment
+    tuned: Mapping[str, Tuned] = field(default_factory=dict)
+    """Nuisance options, found by this cell's own tuning trials before its compared ones start."""
+    name: str = ""
+    """The arm's or path step's own name, when it has one."""
+
+    @cached_property
+    def id(self) -> str:
+        """The digest of the content: equal cells are one cell, in this study and in every other."""
+        content: dict[str, object] = self.experiment.content()
+        if self.tuned:
+            content |= {"tuned": {path: spec.content() for path, spec in self.tuned.items()}}
+        return digest(content)
+
+    @property
+    def label(self) -> str:
+        """How a reader is told of it."""
+        return self.name or ", ".join(f"{short(key)}={level}" for key, level in self.levels.items()) or "base"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A cell with a seed: the unit of work and of resuming."""
+
+    cell: Cell
+    seed: int
+    repeat: int = 0
+    """Above zero for the re-runs that measure the noise floor."""
+
+    @cached_property
+    def id(self) -> str:
+        """Known by content: "<cell id>-<seed>"."""
+        return f"{self.cell.id}-{self.seed}" + (f"r{self.repeat}" if self.repeat else "")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All of a study's cells and trials, in the order they are run: seed by seed, so that pairs fill up together."""
+
+    name: str
+    """The study's name with its profile: what records, MLflow and Optuna file it under."""
+    study: Study
+    cells: tuple[Cell, ...]
+    reference: Cell
+    """The base itself, which every effect is a difference to."""
+    skipped: frozenset[str] = frozenset()
+    """Ids of trials that are done."""
+    search: Block | None = None
+    """The search block, whose cells only a sampler knows."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know: merged cells, forbidden combinations, aliases, options without meaning."""
+    source: str = ""
+    """The study file's text."""
+    file: str = ""
+
+    @cached_property
+    def trials(self) -> tuple[Trial, ...]:
+        """What is to do, seed by seed, then the noise floor."""
+        return tuple(trial for trial in self.all_trials if trial.id not in self.skipped)
+
+    @cached_property
+    def all_trials(self) -> tuple[Trial, ...]:
+        """Everything the study is made of, done or not."""
+        return tuple(self._enumerate())
+
+    def _enumerate(self) -> Iterator[Trial]:
+        seeds = self.study.seeds
+        for seed in seeds.values:
+            for cell in self.cells:
+                yield Trial(cell, seed)
+        for repeat in range(1, seeds.noise_floor + 1):
+            yield Trial(self.reference, seeds.values[0], repeat)
+
+    def without(self, done: Set[str]) -> Plan:
+        """The same plan with these trials done."""
+        return replace(self, skipped=self.skipped | done)
+
+
+def short(path: str) -> str:
+    """The last word of a dotted path."""
+    return path.rsplit(".", 1)[-1]

@@ -1,0 +1,1 @@
+"""How probes measure: on the device, without a synchronisation, read out once an interval."""

@@ -1,0 +1,1 @@
+"""What was seen: one record a trial, written whole, readable without torch."""

@@ -1,0 +1,1 @@
+"""How a plan is carried out: Optuna hands out trials, workers run them, MLflow shows them."""

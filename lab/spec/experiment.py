@@ -1,0 +1,148 @@
+"""An experiment: a complete run but for its seed, readable alone."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from lab.spec.datasets import DatasetSpec
+from lab.spec.models import ModelSpec
+from lab.spec.probes import ProbeSpec
+from lab.spec.rules import RuleSpec
+from lab.spec.spec import Factor, Spec, digest, factor
+
+Optimiser = Literal["adam", "adamw", "sgd"]
+Schedule = Literal["constant", "plateau", "cosine"]
+Order = Literal["grouped", "random"]
+Precision = Literal["fp32", "tf32", "bf16"]
+Stream = Literal["init", "data_order", "dropout", "negatives"]
+STREAMS: tuple[Stream, ...] = ("init", "data_order", "dropout", "negatives")
+
+
+class Training(Spec):
+    """How a model is trained."""
+
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """Passes over the training graphs."""
+    batch: Annotated[int, Field(ge=1, le=100_000)] = 32
+    """Graphs in a step."""
+    optimizer: Annotated[Optimiser, factor()] = "adam"
+    """The update rule."""
+    lr: Annotated[float, Field(gt=0, le=10)] = 1e-3
+    """Learning rate at its highest."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Decay of the weights: decoupled for `adamw`, added to the gradient for `adam` and `sgd`."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Momentum of `sgd`."""
+    clip: Annotated[float, Field(gt=0)] | None = 5.0
+    """Largest total gradient norm; larger ones are scaled down to it."""
+    schedule: Annotated[Schedule, factor()] = "constant"
+    """Learning rate over time: `constant`, halved on a `plateau` of the score, or a `cosine` to zero."""
+    warmup: Annotated[int, Field(ge=0)] = 0
+    """Steps over which the learning rate rises from zero."""
+    plateau_patience: Annotated[int, Field(ge=0)] = 5
+    """Epochs without a better validation score before `plateau` lowers the learning rate."""
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """What `plateau` multiplies the learning rate by."""
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    """Batches whose gradients are summed into one update."""
+    class_weights: Annotated[Literal["batch", "none"], Factor(off="none")] = "batch"
+    """Weigh classes by the rest of the `batch` (one of the others in the batch), or not at all."""
+    order: Annotated[Order, factor()] = "grouped"
+    """Batches of graphs of like size in a fair shuffle, or a plain `random` order."""
+    precision: Annotated[Precision, factor()] = "fp32"
+    """Arithmetic of the forward and backward pass."""
+    compile: Annotated[bool, factor()] = False
+    """Compile the model before training."""
+    evaluate_train: bool = True
+    """Also score the training graphs after every epoch, in evaluation mode."""
+    unpaired: tuple[Stream, ...] = ()
+    """Random streams that cells of one seed do not share; written by a study's `seeds.pair`."""
+
+
+class StopRun(Spec):
+    """When a run ends before its last epoch."""
+
+    nan: Annotated[Literal["diverged", "continue"], factor()] = "diverged"
+    """A loss that is not finite: stop as `diverged`, or go on."""
+    grad_weight_ratio: str | Literal["off"] = "off"
+    """Stop when the median grad/weight of the matrices is beyond a bound, as in "> 1 for 3 epochs"."""
+    plateau: str | Literal["off"] = "off"
+    """Stop when the validation score has not improved, as in "40 epochs"."""
+
+    RATIO: ClassVar[str] = r"^\s*([<>])\s*([0-9.eE+-]+)\s+for\s+(\d+)\s+epochs?\s*$"
+    PLATEAU: ClassVar[str] = r"^\s*(\d+)\s+epochs?\s*$"
+
+    @field_validator("grad_weight_ratio")
+    @classmethod
+    def _ratio_reads(cls, said: str) -> str:
+        return _reads(said, cls.RATIO, 'write it like "> 1 for 3 epochs", or off')
+
+    @field_validator("plateau")
+    @classmethod
+    def _plateau_reads(cls, said: str) -> str:
+        return _reads(said, cls.PLATEAU, 'write it like "40 epochs", or off')
+
+
+def _reads(said: str, pattern: str, mend: str) -> str:
+    import re
+
+    if said != "off" and not re.match(pattern, said):
+        raise ValueError(f"'{said}' cannot be read: {mend}")
+    return said
+
+
+class Experiment(Spec):
+    """A complete run but for its seed."""
+
+    lab: Literal[1] = 1
+    """Version of the file's language."""
+    dataset: DatasetSpec
+    """The data, and with it the task."""
+    model: ModelSpec
+    """The model."""
+    training: Training = Training()
+    """How it is trained."""
+    stop_run: StopRun = StopRun()
+    """When it ends early."""
+    probes: tuple[ProbeSpec, ...] = ()
+    """What is measured on the way."""
+    rules: tuple[RuleSpec, ...] = ()
+    """What is watched for in the measurements."""
+    plugins: tuple[str, ...] = ()
+    """Python files that add models, datasets, probes or rules of one's own, beside this file."""
+
+    @model_validator(mode="after")
+    def _model_fits_the_task(self) -> Self:
+        if self.dataset.task not in self.model.tasks:
+            able = [kind for kind, spec in ModelSpec.members.items() if self.dataset.task in spec.tasks]
+            kind = getattr(self.model, "kind", "?")
+            raise ValueError(
+                f"model '{kind}' can {', '.join(self.model.tasks)}, but dataset "
+                f"'{getattr(self.dataset, 'kind', '?')}' asks to {self.dataset.task}; "
+                f"models that can: {', '.join(able) or 'none'}"
+            )
+        return self
+
+    def content(self) -> dict[str, Any]:
+        """What decides the outcome: data, model, training and stopping; not what is merely watched."""
+        said = super().content()
+        return {key: said[key] for key in ("dataset", "model", "training", "stop_run") if key in said}
+
+    @property
+    def id(self) -> str:
+        """The digest of the content."""
+        return digest(self.content())
+
+    def get(self, path: str) -> Any:
+        """The value behind a dotted path, such as model.depth."""
+        value: Any = self
+        for part in path.split("."):
+            value = getattr(value, part)
+        return value
+
+
+def rebuild() -> None:
+    """Take what plug-ins have registered onto the menu that files are checked against."""
+    Experiment.model_rebuild(force=True)

@@ -1,0 +1,8 @@
+"""The menu of models: one file a model, every part of it that can be varied."""
+
+from lab.spec.models.baselines import DegreeLogreg
+from lab.spec.models.gin import Gin
+from lab.spec.models.graph_transformer import GraphTransformer
+from lab.spec.models.model import ModelSpec
+
+__all__ = ["DegreeLogreg", "Gin", "GraphTransformer", "ModelSpec"]

@@ -1,0 +1,384 @@
+"""A study: a question, one base experiment, and what varies around it."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from lab.spec.experiment import STREAMS, StopRun, Stream
+from lab.spec.probes import ProbeSpec
+from lab.spec.rules import RuleSpec
+from lab.spec.spec import Spec
+
+Goal = Literal["max", "min"]
+Sampler = Literal["tpe", "random", "gp", "cmaes", "qmc", "nsga2"]
+Pruner = Literal["none", "median", "hyperband", "percentile"]
+Changes = dict[str, Any]
+"""Dotted paths into the base experiment, each with its new value."""
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds(said: object) -> object:
+    """A duration such as 20m, 1.5h or a plain number of seconds, as seconds."""
+    if not isinstance(said, str):
+        return said
+    match = re.fullmatch(r"\s*([0-9.]+)\s*([smhd])\s*", said)
+    if match is None:
+        raise ValueError(f"'{said}' is not a duration: write it like 90s, 20m or 1.5h")
+    return float(match[1]) * UNITS[match[2]]
+
+
+Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
+
+
+class Score(Spec):
+    """The number that cells are compared by."""
+
+    name: str
+    """A score of the task, as split.name: valid.acc."""
+    goal: Goal = "max"
+    """Whether more is better."""
+    at: Literal["best_epoch", "last_epoch"] = "best_epoch"
+    """The epoch whose score counts."""
+    final: str | None = None
+    """A score read at that same epoch and told beside it, such as test.acc."""
+
+
+class Range(Spec):
+    """A range that a sampler draws from: `range` in even steps, `log` in even ratios, or a list of `values`."""
+
+    range: tuple[float, float] | None = None
+    """Lowest and highest value."""
+    log: tuple[float, float] | None = None
+    """Lowest and highest value, drawn evenly in the logarithm."""
+    step: Annotated[float, Field(gt=0)] | None = None
+    """Distance between two values of a `range`."""
+    values: tuple[Any, ...] | None = None
+    """The values themselves."""
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        said = [name for name in ("range", "log", "values") if getattr(self, name) is not None]
+        if len(said) != 1:
+            raise ValueError("a range needs exactly one of range, log, values")
+        bounds = self.range or self.log
+        if bounds is not None and not bounds[0] < bounds[1]:
+            raise ValueError(f"{said[0]} {list(bounds)} does not rise")
+        if self.log is not None and self.log[0] <= 0:
+            raise ValueError("log needs a lowest value above zero")
+        return self
+
+
+class Levels(Spec):
+    """The levels of one factor."""
+
+    values: tuple[Any, ...] | Literal["all", "off"] | None = None
+    """The levels; `all` takes every level the option's type allows, `off` the base's and the off level."""
+    set: tuple[Changes, ...] | None = None
+    """Linked factors: each level is several changes that move together."""
+    labels: tuple[str, ...] | None = None
+    """A short name for each level."""
+    when: str | None = None
+    """The factor exists only where this holds; elsewhere it keeps the base value."""
+    range: tuple[float, float] | None = None
+    """For `search`: lowest and highest value."""
+    log: tuple[float, float] | None = None
+    """For `search`: lowest and highest value, drawn evenly in the logarithm."""
+    step: Annotated[float, Field(gt=0)] | None = None
+    """For `search`: distance between two values of a `range`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, said: Any) -> Any:
+        return said if isinstance(said, dict) else {"values": said}
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        said = [name for name in ("values", "set", "range", "log") if getattr(self, name) is not None]
+        if len(said) != 1:
+            raise ValueError("a factor needs exactly one of values, set, range, log")
+        levels = self.values if isinstance(self.values, tuple) else self.set
+        if levels is not None and not levels:
+            raise ValueError("the list of levels is empty")
+        if self.labels is not None and (levels is None or len(self.labels) != len(levels)):
+            raise ValueError(f"{len(self.labels)} labels for {len(levels or ())} listed levels")
+        if self.labels is not None and len(set(self.labels)) != len(self.labels):
+            raise ValueError("two levels have the same label")
+        return self
+
+    @property
+    def is_range(self) -> bool:
+        """Whether only a sampler can draw from it."""
+        return self.range is not None or self.log is not None
+
+
+class Block(Spec):
+    """One block of cells; a design is a union of blocks, and equal cells are one cell."""
+
+    kind: Literal["grid", "one_out", "one_in", "path", "fractional", "arms", "search"]
+    """`grid`: every combination. `one_out`: one change at a time from the base. `one_in`: from everything off,
+    one part at a time back. `path`: the changes of `to`, one after another. `fractional`: a regular fraction of
+    the grid. `arms`: the named settings of `arms`. `search`: a sampler over ranges."""
+    factors: tuple[str, ...] | None = None
+    """The factors that take part; all of them when absent."""
+    to: Changes | None = None
+    """`path`: the changes from the base to the end, in the order to make them."""
+    resolution: Annotated[int, Field(ge=3, le=8)] = 4
+    """`fractional`: main effects stay clear of interactions of fewer than resolution - 1 factors."""
+    trials: Annotated[int, Field(ge=1)] = 50
+    """`search`: how many settings to try."""
+    sampler: Sampler = "tpe"
+    """`search`: who chooses them."""
+    pruner: Pruner = "median"
+    """`search`: who gives up on a setting early."""
+    objectives: tuple[Score, ...] | None = None
+    """`search`: several scores at once, with the study's `score` when absent."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, said: Any) -> Any:
+        """A word; or one key: {grid: [a, b]}, {full: [a, b]}, {path: {...}}."""
+        if isinstance(said, str):
+            return {"kind": said}
+        if isinstance(said, dict) and len(said) == 1 and "kind" not in said:
+            (kind, body), *_ = said.items()
+            kind = "grid" if kind == "full" else kind
+            if isinstance(body, list):
+                return {"kind": kind, "factors": body}
+            if isinstance(body, dict):
+                return {"kind": kind} | body
+        return said
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.kind == "path" and not self.to:
+            raise ValueError("a path needs `to`: the changes that lead from the base to its end")
+        return self
+
+
+class Design(Spec):
+    """Which cells are run."""
+
+    blocks: tuple[Block, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, said: Any) -> Any:
+        """A word, a block, a block with `also`, or a list of blocks."""
+        if isinstance(said, list):
+            return {"blocks": said}
+        if isinstance(said, dict) and "blocks" not in said:
+            first = {key: value for key, value in said.items() if key != "also"}
+            also = said.get("also", [])
+            return {"blocks": [first, *(also if isinstance(also, list) else [also])]}
+        return {"blocks": [said]} if isinstance(said, str) else said
+
+
+class Seeds(Spec):
+    """Which seeds every cell is run with, and what cells of one seed share."""
+
+    values: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...]
+    """The seeds."""
+    pair: tuple[Stream, ...] = STREAMS
+    """The random streams that all cells with one seed share, so that their difference is a paired one."""
+    noise_floor: Annotated[int, Field(ge=0, le=100)] = 0
+    """Extra runs of the reference with the first seed: what is left when nothing differs."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, said: Any) -> Any:
+        """A number of seeds, a list of them, or the full form."""
+        if isinstance(said, bool):
+            return said
+        if isinstance(said, int):
+            return {"values": list(range(said))}
+        if isinstance(said, dict) and isinstance(said.get("values"), int):
+            return said | {"values": list(range(said["values"]))}
+        return {"values": said} if isinstance(said, list) else said
+
+    @field_validator("values")
+    @classmethod
+    def _some(cls, said: tuple[int, ...]) -> tuple[int, ...]:
+        if not said:
+            raise ValueError("at least one seed is needed; 8 let a paired test decide at 0.05")
+        if len(set(said)) != len(said):
+            raise ValueError("a seed is listed twice")
+        return said
+
+
+class Tuned(Range):
+    """A nuisance option: tuned in every cell with the same small budget, on seeds of its own, never compared."""
+
+    trials: Annotated[int, Field(ge=2, le=1000)] = 6
+    """Settings tried in each cell."""
+    sampler: Sampler = "tpe"
+    """Who chooses them."""
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = (100,)
+    """Seeds of the tuning runs; none of the compared ones."""
+
+
+class Constraint(Spec):
+    """What cells may not be (`forbid`), or what they are made to have in common (`match`)."""
+
+    forbid: str | None = None
+    """Cells where this holds are left out."""
+    because: str = ""
+    """Why."""
+    match: Literal["params"] | None = None
+    """Re-solve `by` so that every cell has the reference's number of parameters."""
+    within: str = "5%"
+    """How far off is close enough."""
+    by: str | None = None
+    """The option to solve for, such as model.width."""
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.forbid is None) == (self.match is None):
+            raise ValueError("a constraint either forbids or matches: say one of forbid, match")
+        if self.match is not None and not self.by:
+            raise ValueError("match needs `by`: the option to solve for, such as model.width")
+        if re.fullmatch(r"\s*[0-9.]+\s*%\s*", self.within) is None:
+            raise ValueError(f"within: '{self.within}' is not a percentage, such as 5%")
+        return self
+
+    @property
+    def tolerance(self) -> float:
+        """`within` as a share of one."""
+        return float(self.within.strip().rstrip("%")) / 100
+
+
+class Budget(Spec):
+    """What the study may spend."""
+
+    hours: Annotated[float, Field(gt=0)] | None = None
+    """Hours of trials, summed over the workers."""
+    gpu_hours: Annotated[float, Field(gt=0)] | None = None
+    """Hours of trials on a GPU."""
+    per_run: Duration | None = None
+    """Longest time of one trial, such as 20m; a longer one is recorded as timed out."""
+    when_spent: Literal["report_with_holes", "stop"] = "report_with_holes"
+    """Finish with the cells there are, or stop with exit code 1."""
+
+
+class Prune(Spec):
+    """When a cell is given up before all of its seeds have run."""
+
+    rule: Literal["paired", "off"] = "paired"
+    """By the paired difference to the reference."""
+    after_seeds: Annotated[int, Field(ge=2)] = 3
+    """Seeds that must be in first."""
+    worse_by: Annotated[float, Field(gt=0)] = 0.03
+    """Give up when the mean is worse by more than this and the 95 % interval lies on the worse side of zero."""
+    keep: tuple[str, ...] = ("reference",)
+    """Cells that are always finished."""
+
+
+class Resources(Spec):
+    """What a trial runs on."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes a GPU where there is one."""
+    gpus: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """GPUs to use."""
+    per_gpu: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Trials at a time on one GPU."""
+    threads: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Torch threads of a worker; `auto` is one a worker when there are several."""
+    deterministic: Literal["off", "warn", "error"] = "warn"
+    """What to do where torch has no deterministic algorithm."""
+
+
+class Retry(Spec):
+    """What is tried again."""
+
+    killed: Literal["always", "never"] = "always"
+    """A trial whose worker was killed."""
+    oom: Annotated[int, Field(ge=0, le=10)] = 1
+    """Times a trial that ran out of memory is tried again, alone."""
+    crash: Annotated[int, Field(ge=0, le=10)] = 0
+    """Times a trial that raised is tried again."""
+    same_error_stops_study: Annotated[int, Field(ge=1)] = 3
+    """Trials with the very same error that stop the study."""
+
+
+class Capture(Spec):
+    """What is kept about the code and the machine."""
+
+    git: Literal["diff", "commit", "off"] = "diff"
+    """The commit, and with `diff` the uncommitted change."""
+    env: Literal["lock", "off"] = "lock"
+    """Every installed package with its version."""
+    data: Literal["sha256", "off"] = "sha256"
+    """The hash of the data set."""
+
+
+class Study(Spec):
+    """A question, one base, and what varies around it."""
+
+    lab: Literal[1] = 1
+    """Version of the file's language."""
+    study: str | None = None
+    """The study's name; the file's when absent."""
+    question: Annotated[str, Field(min_length=1)]
+    """What is asked, in one sentence."""
+    base: str
+    """The experiment that is varied, as a path from the project's folder."""
+    score: Score
+    """The number that cells are compared by."""
+    factors: dict[str, Levels] = {}
+    """What is compared: dotted paths into the base with their levels; the base's level is the reference."""
+    nuisance: dict[str, Tuned] = {}
+    """What is tuned in every cell and never compared."""
+    constraints: tuple[Constraint, ...] = ()
+    """What cells may not be, or must share."""
+    arms: dict[str, Changes] = {}
+    """Named settings, for the irregular."""
+    design: Design = Design(blocks=(Block(kind="grid"),))
+    """Which cells are run."""
+    seeds: Seeds = Seeds(values=(0, 1, 2, 3, 4, 5, 6, 7))
+    """Which seeds, and what is paired."""
+    budget: Budget = Budget()
+    """What it may spend."""
+    prune: Prune | None = None
+    """When a cell is given up early."""
+    stop_run: StopRun | None = None
+    """When a run ends early; the base's when absent."""
+    probes: tuple[ProbeSpec, ...] | None = None
+    """What is measured; the base's when absent."""
+    rules: tuple[RuleSpec, ...] | None = None
+    """What is watched for; the base's when absent."""
+    resources: Resources = Resources()
+    """What a trial runs on."""
+    retry: Retry = Retry()
+    """What is tried again."""
+    capture: Capture = Capture()
+    """What is kept about code and machine."""
+    plugins: tuple[str, ...] = ()
+    """Python files that add models, datasets, probes or rules of one's own, as paths from the project's folder."""
+    profiles: dict[str, dict[str, Any]] = {}
+    """Named variants of this file: each may override any key above, and with `set` any option of the base."""
+
+    REPLACED_WHOLE: ClassVar[frozenset[str]] = frozenset({"design", "seeds", "score"})
+
+    @field_validator("score", mode="before")
+    @classmethod
+    def _score_shorthand(cls, said: Any) -> Any:
+        return {"name": said} if isinstance(said, str) else said
+
+    @model_validator(mode="after")
+    def _tuning_keeps_to_its_own_seeds(self) -> Self:
+        for path, tuned in self.nuisance.items():
+            shared = sorted(set(tuned.seeds) & set(self.seeds.values))
+            if shared:
+                raise ValueError(f"nuisance {path} tunes on seed {shared[0]}, which is a compared one")
+            if path in self.factors:
+                raise ValueError(f"{path} is both a factor and a nuisance: compare it or tune it")
+        return self
+
+
+def rebuild() -> None:
+    """Take what plug-ins have registered onto the menu that files are checked against."""
+    Study.model_rebuild(force=True)

@@ -1,0 +1,60 @@
+"""The tasks there are and the scores each one has, so that a study's `score` is checked before anything runs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+SPLITS = ("train", "valid", "test")
+COSTS = {
+    "cost.seconds": "wall-clock seconds of the trial",
+    "cost.step_ms": "milliseconds of a training step",
+    "cost.peak_mb": "peak memory in megabytes",
+    "cost.params": "trainable parameters",
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a model is asked to do and how it is scored."""
+
+    name: str
+    says: str
+    scores: dict[str, str]
+    """Score -> meaning; a name may hold `<class>` for one score a class."""
+    goals: dict[str, Literal["max", "min"]]
+
+    def has(self, score: str) -> bool:
+        """Whether this is a score of the task, written split.name, or one of the costs."""
+        split, _, name = score.partition(".")
+        if score in COSTS:
+            return True
+        patterns = (re.escape(known).replace("<class>", r"\d+") for known in self.scores)
+        return split in SPLITS and any(re.fullmatch(pattern, name) for pattern in patterns)
+
+    def all_scores(self) -> list[str]:
+        """Every score that may be named."""
+        return [f"{split}.{name}" for split in SPLITS for name in self.scores] + list(COSTS)
+
+
+TASKS: dict[str, Task] = {
+    "classify_nodes": Task(
+        name="classify_nodes",
+        says="name the class of every node",
+        scores={
+            "acc": "balanced accuracy: the mean over the classes of the share found",
+            "acc_<class>": "share of the nodes of one class that were found",
+            "acc_batches": "balanced accuracy averaged over batches, as the published benchmark code does",
+            "plain_acc": "share of all nodes that were right",
+            "loss": "mean loss",
+        },
+        goals={"acc": "max", "acc_batches": "max", "plain_acc": "max", "loss": "min"},
+    ),
+    "regress_nodes": Task(
+        name="regress_nodes",
+        says="predict a number for every node",
+        scores={"mae": "mean absolute error", "rmse": "root of the mean squared error", "loss": "mean loss"},
+        goals={"mae": "min", "rmse": "min", "loss": "min"},
+    ),
+}
