@@ -48,6 +48,8 @@ class Batch:
     """[graphs, nodes] int64 classes (IGNORED where not scored), or [graphs, nodes, targets] numbers."""
     ids: Tensor
     """[graphs] int64: which graphs of the split these are."""
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
+    """What the model prepared of each graph once (walk stacks, say), [graphs, ...]; see Prepared."""
 
     @property
     def edges(self) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from lab.spec.experiment import Experiment
-from lab.spec.spec import Level, digest
+from lab.spec.spec import Level, digest, plain
 from lab.spec.study import Block, Study, Tuned
 
 
@@ -93,6 +93,24 @@ class Plan:
     def without(self, done: Set[str]) -> Plan:
         """The same plan with these trials done."""
         return replace(self, skipped=self.skipped | done)
+
+    def outline(self) -> dict[str, object]:
+        """What a report needs of the plan, as plain data, kept beside the records."""
+        score = self.study.score
+        return {
+            "name": self.name,
+            "question": self.study.question,
+            "file": self.file,
+            "source": self.source,
+            "score": score.options(),
+            "factors": list(self.study.factors),
+            "reference": self.reference.id,
+            "cells": [
+                {"id": cell.id, "label": cell.label, "levels": plain(cell.levels)} for cell in self.cells
+            ],
+            "trials": [trial.id for trial in self.all_trials],
+            "notes": list(self.notes),
+        }
 
 
 def short(path: str) -> str:
