@@ -1,0 +1,234 @@
+"""The verbs of `lab`, each a few lines. Heavy imports stay inside the verb that needs them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from lab import __version__
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from lab.plan.plan import Plan
+    from lab.records.store import Store
+    from lab.run.timing import Trace
+
+app = App(
+    name="lab",
+    version=__version__,
+    help="""Ablations for graph neural networks: a question in a file, measured effects in return.
+
+    A study file names one base experiment and what varies around it. `lab check` reads it, `lab plan` says what
+    it will cost and what it can show, `lab run` trains every cell, `lab report` says what is known, `lab ui` opens
+    the MLflow UI and the Optuna dashboard over the results.
+    """,
+    help_epilogue="Start with: lab run studies/norm_ablation.yaml --profile quick",
+    help_format="markdown",
+)
+
+StudyPath = Annotated[Path, Parameter(help="A study file, or an experiment file as a plan of one cell.")]
+ProfileName = Annotated[
+    str | None, Parameter(name=["--profile", "-p"], help="A profile of the study file, such as quick.")
+]
+StorePath = Annotated[
+    Path, Parameter(name="--store", env_var="LAB_STORE", help="Where records are kept (or LAB_STORE).")
+]
+AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="Answer as JSON, for a script.")]
+STORE = Path("mlruns")
+
+
+@app.command
+def check(
+    files: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
+    /,
+    *,
+    build: Annotated[bool, Parameter(negative=())] = False,
+    json: AsJson = False,
+) -> int:
+    """Check study and experiment files, every profile of them; all mistakes are told at once.
+
+    Without files, everything in experiments/ and studies/ is checked. Nothing heavy is loaded unless `--build`.
+
+    Args:
+        files: Study and experiment files.
+        build: Also build every cell and take one step of it, which finds no-op factors and models that do not run.
+        json: Answer as JSON, for a script.
+    """
+    from lab.run.checking import check_files
+
+    return check_files(files or _all_files(), build=build, as_json=json)
+
+
+@app.command
+def plan(
+    file: StudyPath,
+    /,
+    *,
+    profile: ProfileName = None,
+    time: Annotated[bool, Parameter(help="Measure the first steps of cells no record tells the cost of.")] = True,
+    lock: Annotated[
+        Path | None, Parameter(help="Also write the resolved cells and their ids to this file, for review in git.")
+    ] = None,
+    store: StorePath = STORE,
+    json: AsJson = False,
+) -> int:
+    """Say what a run would do: cells, trials, cost, what is in the store already, the smallest visible effect."""
+    from lab.run.planning import show_plan
+
+    return show_plan(file, profile=profile, timed=time, lock=lock, store=_store(store), as_json=json)
+
+
+@app.command
+def run(
+    file: StudyPath,
+    /,
+    *,
+    profile: ProfileName = None,
+    jobs: Annotated[
+        int | None, Parameter(name=["--jobs", "-j"], help="Trials at a time; as many as cores (or GPU slots) if left out.")
+    ] = None,
+    retry_failed: Annotated[bool, Parameter(negative=(), help="Take up failed trials again.")] = False,
+    smoke: Annotated[
+        bool, Parameter(negative=(), help="Two steps of every cell on the CPU instead of the study; keeps nothing.")
+    ] = False,
+    store: StorePath = STORE,
+    json: AsJson = False,
+) -> int:
+    """Run a study, or what is left of it: the same command again goes on where the last one ended.
+
+    Finished trials are never run twice, also when several `lab run` work on one study at once. Ctrl-C ends cleanly.
+    Exit code 0: everything is in; 1: a trial failed or the run was stopped; 2: a mistake in a file or an option.
+    """
+    if smoke:
+        from lab.run.checking import smoke_file
+
+        return smoke_file(file, profile=profile)
+    from lab.run.running import run_study
+
+    return run_study(
+        _plan(file, profile), _store(store), jobs=jobs, retry_failed=retry_failed, as_json=json
+    )
+
+
+@app.command
+def status(
+    study: Annotated[str | None, Parameter(help="A study's name or file; every study of the store if left out.")] = None,
+    /,
+    *,
+    profile: ProfileName = None,
+    store: StorePath = STORE,
+    json: AsJson = False,
+) -> int:
+    """Say how far studies are: trials done, running, failed and pending."""
+    from lab.report.status import show_status
+
+    return show_status(_store(store), _name(study, profile) if study else None, as_json=json)
+
+
+@app.command
+def report(
+    study: Annotated[str, Parameter(help="A study's name or its file.")],
+    /,
+    *,
+    profile: ProfileName = None,
+    store: StorePath = STORE,
+    json: AsJson = False,
+) -> int:
+    """Print what a study says: score by cell with n, mean and interval; the best only where the seeds can tell."""
+    from lab.report.text import show_report
+
+    return show_report(_store(store), _name(study, profile), as_json=json)
+
+
+@app.command
+def publish(
+    study: Annotated[str | None, Parameter(help="A study's name or file; every study of the store if left out.")] = None,
+    /,
+    *,
+    profile: ProfileName = None,
+    store: StorePath = STORE,
+    json: AsJson = False,
+) -> int:
+    """Bring MLflow up to date with the records, without duplicates."""
+    from lab.run.publishing import publish_studies
+
+    return publish_studies(_store(store), _name(study, profile) if study else None, as_json=json)
+
+
+@app.command
+def show(
+    name: Annotated[
+        str, Parameter(help="models, datasets, tasks, probes, rules, training, study; or one of them, such as gin.")
+    ] = "models",
+    /,
+    *,
+    json: AsJson = False,
+) -> int:
+    """Show what there is to choose from: models, datasets, factors, probes, with their options and choices."""
+    from lab.spec.tables import print_show
+
+    return print_show(name, as_json=json)
+
+
+@app.command
+def schema(
+    folder: Annotated[Path, Parameter(help="Where to write the two files.")] = Path(),
+    /,
+) -> int:
+    """Write the JSON Schemas of experiment and study files, which let an editor complete and check them."""
+    from lab.spec.tables import write_schemas
+
+    for path in write_schemas(folder):
+        _say(f"wrote {path}")
+    return 0
+
+
+@app.command
+def ui(
+    *,
+    mlflow_port: Annotated[int | None, Parameter(help="Port of the MLflow UI; 5000 or a free one.")] = None,
+    optuna_port: Annotated[int | None, Parameter(help="Port of the Optuna dashboard; 8080 or a free one.")] = None,
+    store: StorePath = STORE,
+) -> int:
+    """Start the MLflow UI and the Optuna dashboard on 127.0.0.1 over this project's stores; Ctrl-C ends both."""
+    from lab.run.ui import serve
+
+    return serve(store, mlflow_port=mlflow_port, optuna_port=optuna_port)
+
+
+def _plan(file: Path, profile: str | None) -> Plan:
+    from lab.run.planning import read_plan
+
+    return read_plan(file, profile)
+
+
+def _store(path: Path) -> Store:
+    from lab.records.store import Store
+
+    return Store(path)
+
+
+def _name(study: str, profile: str | None) -> str:
+    """A study's name in the store, from its name or its file."""
+    if Path(study).suffix not in (".yaml", ".yml"):
+        return f"{study}-{profile}" if profile else study
+    from lab.run.planning import read_file
+
+    return read_file(Path(study), profile).name
+
+
+def _all_files() -> tuple[Path, ...]:
+    found = tuple(sorted(file for folder in ("experiments", "studies") for file in Path(folder).rglob("*.yaml")))
+    if not found:
+        raise LabError(
+            "there is nothing to check: no experiments/*.yaml or studies/*.yaml here",
+            hint="name the files, or go to the project's folder",
+        )
+    return found
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
