@@ -14,7 +14,6 @@ from lab.errors import LabError
 if TYPE_CHECKING:
     from lab.plan.plan import Plan
     from lab.records.store import Store
-    from lab.run.timing import Trace
 
 app = App(
     name="lab",
@@ -70,7 +69,8 @@ def plan(
     profile: ProfileName = None,
     time: Annotated[bool, Parameter(help="Measure the first steps of cells no record tells the cost of.")] = True,
     lock: Annotated[
-        Path | None, Parameter(help="Also write the resolved cells and their ids to this file, for review in git.")
+        Path | None,
+        Parameter(help="Also write the resolved cells and their ids to this file, for review in git."),
     ] = None,
     store: StorePath = STORE,
     json: AsJson = False,
@@ -88,11 +88,13 @@ def run(
     *,
     profile: ProfileName = None,
     jobs: Annotated[
-        int | None, Parameter(name=["--jobs", "-j"], help="Trials at a time; as many as cores (or GPU slots) if left out.")
+        int | None,
+        Parameter(name=["--jobs", "-j"], help="Trials at a time; as many as cores (or GPU slots) if left out."),
     ] = None,
     retry_failed: Annotated[bool, Parameter(negative=(), help="Take up failed trials again.")] = False,
     smoke: Annotated[
-        bool, Parameter(negative=(), help="Two steps of every cell on the CPU instead of the study; keeps nothing.")
+        bool,
+        Parameter(negative=(), help="Two steps of every cell on the CPU instead of the study; keeps nothing."),
     ] = False,
     store: StorePath = STORE,
     json: AsJson = False,
@@ -108,14 +110,14 @@ def run(
         return smoke_file(file, profile=profile)
     from lab.run.running import run_study
 
-    return run_study(
-        _plan(file, profile), _store(store), jobs=jobs, retry_failed=retry_failed, as_json=json
-    )
+    return run_study(_plan(file, profile), _store(store), jobs=jobs, retry_failed=retry_failed, as_json=json)
 
 
 @app.command
 def status(
-    study: Annotated[str | None, Parameter(help="A study's name or file; every study of the store if left out.")] = None,
+    study: Annotated[
+        str | None, Parameter(help="A study's name or file; every study of the store if left out.")
+    ] = None,
     /,
     *,
     profile: ProfileName = None,
@@ -145,7 +147,9 @@ def report(
 
 @app.command
 def publish(
-    study: Annotated[str | None, Parameter(help="A study's name or file; every study of the store if left out.")] = None,
+    study: Annotated[
+        str | None, Parameter(help="A study's name or file; every study of the store if left out.")
+    ] = None,
     /,
     *,
     profile: ProfileName = None,
@@ -161,7 +165,8 @@ def publish(
 @app.command
 def show(
     name: Annotated[
-        str, Parameter(help="models, datasets, tasks, probes, rules, training, study; or one of them, such as gin.")
+        str,
+        Parameter(help="models, datasets, tasks, probes, rules, training, study; or one of them, such as gin."),
     ] = "models",
     /,
     *,

@@ -39,7 +39,7 @@ class LabError(Exception):
         return (self,)
 
 
-class LabErrors(LabError):
+class LabErrors(LabError):  # noqa: N818 - the plural says what it is
     """Several mistakes found in one go, told together."""
 
     def __init__(self, problems: Sequence[LabError]) -> None:

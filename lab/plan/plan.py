@@ -105,9 +105,7 @@ class Plan:
             "score": score.options(),
             "factors": list(self.study.factors),
             "reference": self.reference.id,
-            "cells": [
-                {"id": cell.id, "label": cell.label, "levels": plain(cell.levels)} for cell in self.cells
-            ],
+            "cells": [{"id": cell.id, "label": cell.label, "levels": plain(cell.levels)} for cell in self.cells],
             "trials": [trial.id for trial in self.all_trials],
             "notes": list(self.notes),
         }

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+from pydantic_core import from_json
+
 from lab.spec.rules import Finding
 from lab.spec.spec import Level
 
@@ -93,13 +95,28 @@ class Record:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` wrote."""
-        said: dict[str, Any] = json.loads(text)
-        said["history"] = {key: tuple(float(v) for v in values) for key, values in said["history"].items()}
-        said["scores"] = {key: float(value) for key, value in said["scores"].items()}
-        said["findings"] = tuple(Finding(**finding) for finding in said["findings"])
-        said["origin"] = Origin(**said["origin"])
+        said = _parsed(text)
+        said["history"] = {key: tuple(map(float, values)) for key, values in said["history"].items()}
+        said["scores"] = _floats(said["scores"])
+        said["seconds"] = float(said["seconds"])
+        said["findings"] = tuple(Finding(**each | _floats(each, "value", "threshold")) for each in said["findings"])
+        origin = said["origin"]
+        said["origin"] = Origin(**origin | {"data_lines": _floats(origin.get("data_lines", {}))})
         known = {option.name for option in dataclasses.fields(cls)}
         return cls(**{key: value for key, value in said.items() if key in known})
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """JSON text as plain data, by the fast parser; the library's own also takes lone surrogates."""
+    try:
+        return dict(from_json(text, allow_inf_nan=False))
+    except ValueError:
+        return dict(json.loads(text))
+
+
+def _floats(said: Mapping[str, Any], *only: str) -> dict[str, float]:
+    """The numbers of a mapping, also those that were written as text."""
+    return {key: float(said[key]) for key in only or said if said.get(key) is not None}
 
 
 def _writable(value: Any) -> Any:

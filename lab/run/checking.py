@@ -86,6 +86,7 @@ def _build(plan: Plan, checked: Checked, *, loud: bool) -> None:
 def smoke_file(file: Path, *, profile: str | None) -> int:
     """Two steps of every cell on the CPU; nothing is kept."""
     plan = read_plan(file, profile)
+
     def hear(told: Trace) -> None:
         outcome = told.error or f"{told.params} parameters, {told.step_ms:.0f} ms a step"
         sys.stdout.write(f"{labels[told.cell]}: {outcome}\n")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from lab.errors import LabError
 from lab.plan.designs import expand
 from lab.plan.plan import Plan
-from lab.records.store import Store
 from lab.spec.experiment import Experiment
 from lab.spec.files import StudyFile, kind_of, read_study, study_of_experiment
 

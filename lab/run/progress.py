@@ -144,9 +144,9 @@ class PlainLines:
         """Print what is worth a line."""
         self.tally.hear(event)
         if isinstance(event, Said):
-            print(f"{event.level}: {event.text}", file=self.out, flush=True)  # noqa: T201
+            print(f"{event.level}: {event.text}", file=self.out, flush=True)
         elif isinstance(event, TrialEnded):
-            print(self._line(event), file=self.out, flush=True)  # noqa: T201
+            print(self._line(event), file=self.out, flush=True)
 
     def _line(self, event: TrialEnded) -> str:
         record, score = event.record, self.tally.plan.study.score.name
@@ -173,7 +173,7 @@ class JsonLines:
         self.tally.hear(event)
         data = self._data(event)
         if data is not None:
-            print(json.dumps(data), file=self.out, flush=True)  # noqa: T201
+            print(json.dumps(data), file=self.out, flush=True)
 
     def _data(self, event: Event) -> dict[str, object] | None:
         if isinstance(event, Said):

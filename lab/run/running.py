@@ -51,5 +51,3 @@ def _conclude(plan: Plan, store: Store, result: Result) -> None:
     elif result.stopped:
         sys.stderr.write(f"stopped: {result.stopped}\n")
     show_report(store, plan.name)
-
-

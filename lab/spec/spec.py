@@ -51,8 +51,7 @@ class Spec(BaseModel):
         for name, field in cls.model_fields.items():
             if option_factor(field) is not None and finite_choices(field.annotation) is None:
                 raise TypeError(
-                    f"{cls.__name__}.{name}: Factor needs a finite type (Literal or bool), "
-                    f"got {field.annotation!r}"
+                    f"{cls.__name__}.{name}: Factor needs a finite type (Literal or bool), got {field.annotation!r}"
                 )
 
     def content(self) -> dict[str, Any]:
