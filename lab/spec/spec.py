@@ -36,6 +36,18 @@ def factor(*, fuse: Literal["structure", "data"] = "structure") -> Factor:
     return Factor(has_off=False, fuse=fuse)
 
 
+def take_scalars_as_written(schema: Any) -> None:
+    """Let no scalar turn into another: `yes` is a word and not a truth value, `true` is not 1, "3" is not 3."""
+    if isinstance(schema, dict):
+        if schema.get("type") in ("bool", "int", "float", "str"):
+            schema["strict"] = True
+        for inner in schema.values():
+            take_scalars_as_written(inner)
+    elif isinstance(schema, (list, tuple)):
+        for inner in schema:
+            take_scalars_as_written(inner)
+
+
 class Spec(BaseModel):
     """A group of typed options. Unknown keys are refused and nothing changes after reading."""
 
@@ -45,6 +57,12 @@ class Spec(BaseModel):
 
     version: ClassVar[int] = 1
     """Raised when a default changes its meaning, so that old records are never mistaken for new ones."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        take_scalars_as_written(schema)
+        return schema
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -105,7 +123,7 @@ class Family(Spec):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         if "kind" in cls.model_fields or "members" not in vars(cls) or not cls.members:
-            return handler(source)
+            return super().__get_pydantic_core_schema__(source, handler)
         return core_schema.tagged_union_schema(
             choices={kind: handler.generate_schema(member) for kind, member in cls.members.items()},
             discriminator="kind",
