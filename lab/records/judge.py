@@ -1,0 +1,84 @@
+"""Rules over readings: pure, so that old records can be judged again by new rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, overload
+
+from lab.spec.rules import Finding, RuleSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+KEYS = ("step", "name", "probe")
+"""Columns of the readings that are not statistics."""
+VALUE = "value"
+"""The statistic of a probe that has one only."""
+
+
+def judge(rules: Sequence[RuleSpec], readings: pa.Table | None) -> tuple[Finding, ...]:
+    """What the rules say of a trial's readings; a rule that raises is told as a finding, never as a crash."""
+    if readings is None or readings.num_rows == 0:
+        return ()
+    return tuple(finding for rule in rules for finding in _judged(rule, readings))
+
+
+def _judged(rule: RuleSpec, readings: pa.Table) -> Iterator[Finding]:
+    kind = str(getattr(rule, "kind", type(rule).__name__))
+    probe, _, statistic = rule.reads.partition(".")
+    series = dict(_series(readings, probe, statistic or VALUE))
+    if not series:
+        yield Finding(kind, "", 0, "info", says=f"had nothing to judge: no probe measured {rule.reads}")
+    for scope, told in series.items():
+        try:
+            finding = rule.check(scope, told)
+        except Exception as error:
+            says = f"could not judge {scope}: {type(error).__name__}: {error}"
+            yield Finding(kind, scope, told[-1][0], "info", says=says)
+            return
+        if finding is not None:
+            yield finding
+
+
+def _series(readings: pa.Table, probe: str, statistic: str) -> Iterator[tuple[str, Readings]]:
+    """One statistic of one probe: a series of what was read for each scope, in the order of their names."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    if statistic not in readings.column_names or statistic in KEYS:
+        return
+    told = readings.filter(pc.is_valid(readings[statistic]))
+    if "probe" in told.column_names:
+        told = told.filter(pc.equal(told["probe"], probe))
+    if not told.num_rows:
+        return
+    names = np.asarray(told["name"].to_pylist())
+    steps = told["step"].to_numpy()
+    order = np.lexsort((steps, names))
+    names, steps, values = names[order], steps[order], told[statistic].to_numpy()[order]
+    starts = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1), len(names)]
+    for start, end in pairwise(starts):
+        yield str(names[start]), Readings(steps[start:end], values[start:end])
+
+
+@dataclass(frozen=True, eq=False)
+class Readings(Sequence[tuple[int, float]]):
+    """A series as (step, value) pairs, made only when they are looked at: a rule mostly looks at the last few."""
+
+    steps: np.ndarray
+    values: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @overload
+    def __getitem__(self, at: int) -> tuple[int, float]: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[tuple[int, float]]: ...
+    def __getitem__(self, at: int | slice) -> tuple[int, float] | Sequence[tuple[int, float]]:
+        if isinstance(at, slice):
+            return list(zip(self.steps[at].tolist(), self.values[at].tolist(), strict=True))
+        return int(self.steps[at]), float(self.values[at])

@@ -1,0 +1,106 @@
+"""Rules judge readings: the same ones the same way, whatever their order, and never bring a trial down."""
+
+import random
+from typing import ClassVar, Literal
+
+import pyarrow as pa
+import pytest
+
+from lab.records.judge import judge
+from lab.spec.rules import Finding, RuleSpec, Series, Vanishing
+
+
+def readings(rows: list[tuple[int, str, float | None]], **more: list[object]) -> pa.Table:
+    steps, names, norms = zip(*rows, strict=True)
+    return pa.table(
+        {"step": pa.array(steps, pa.int64()), "name": names, "grad_norm": pa.array(norms, pa.float32()), **more}
+    )
+
+
+def fading(name: str, steps: int = 40) -> list[tuple[int, str, float | None]]:
+    return [(step, name, 10.0**-step) for step in range(steps)]
+
+
+def steady(name: str, steps: int = 40) -> list[tuple[int, str, float | None]]:
+    return [(step, name, 0.1) for step in range(steps)]
+
+
+class Broken(RuleSpec):
+    """Raises where a careless plug-in would."""
+
+    reads: ClassVar[str] = "gradients.grad_norm"
+    kind: Literal["broken_for_a_test"] = "broken_for_a_test"
+
+    def check(self, scope: str, series: Series) -> Finding | None:
+        raise ZeroDivisionError("division by zero")
+
+
+class Looks(RuleSpec):
+    """Keeps what it was shown."""
+
+    reads: ClassVar[str] = "gradients.grad_norm"
+    kind: Literal["looks_for_a_test"] = "looks_for_a_test"
+    seen: ClassVar[list[Series]] = []
+
+    def check(self, scope: str, series: Series) -> Finding | None:
+        self.seen.append(series)
+        return None
+
+
+for known in ("broken_for_a_test", "looks_for_a_test"):  # they are not for the menu that other tests read
+    del RuleSpec.members[known]
+
+
+def test_a_vanishing_gradient_is_found_and_a_healthy_one_spared() -> None:
+    (found,) = judge([Vanishing()], readings(fading("first.weight") + steady("last.weight")))
+    assert (found.rule, found.scope, found.step, found.level) == ("vanishing", "first.weight", 39, "warn")
+
+
+def test_the_order_of_the_rows_changes_nothing() -> None:
+    rows = fading("b") + steady("a") + fading("c")
+    shuffled = random.Random(0).sample(rows, len(rows))
+    assert judge([Vanishing()], readings(shuffled)) == judge([Vanishing()], readings(rows))
+    assert [found.scope for found in judge([Vanishing()], readings(shuffled))] == ["b", "c"]
+
+
+def test_what_was_not_measured_is_no_reading() -> None:
+    rows = [(step, "a", None if step % 2 else 0.0) for step in range(30)]
+    assert judge([Vanishing(readings=16)], readings(rows)) == ()
+    assert len(judge([Vanishing(readings=15)], readings(rows))) == 1
+
+
+def test_readings_of_another_probe_are_not_judged() -> None:
+    rows = fading("a") + fading("b")
+    probe = ["gradients"] * 40 + ["other"] * 40
+    assert [found.scope for found in judge([Vanishing()], readings(rows, probe=list(probe)))] == ["a"]
+
+
+def test_a_rule_that_raises_is_told_once_as_information() -> None:
+    found = judge([Broken(), Vanishing()], readings(fading("a") + fading("b")))
+    assert [(each.rule, each.level) for each in found] == [
+        ("broken_for_a_test", "info"),
+        ("vanishing", "warn"),
+        ("vanishing", "warn"),
+    ]
+    assert "ZeroDivisionError: division by zero" in found[0].says
+
+
+def test_a_rule_without_its_probe_says_so() -> None:
+    table = pa.table({"step": [1], "name": ["a"], "weight_norm": pa.array([1.0], pa.float32())})
+    (found,) = judge([Vanishing()], table)
+    assert found.level == "info"
+    assert "no probe measured gradients.grad_norm" in found.says
+
+
+@pytest.mark.parametrize("nothing", [None, readings([(0, "a", 1.0)]).slice(0, 0)])
+def test_nothing_measured_is_nothing_found(nothing: pa.Table | None) -> None:
+    assert judge([Vanishing()], nothing) == ()
+
+
+def test_a_series_can_be_read_like_a_list_of_pairs() -> None:
+    judge([Looks()], readings([(2, "a", 0.5), (1, "a", 0.25)]))
+    series = Looks.seen[-1]
+    assert list(series) == [(1, 0.25), (2, 0.5)]
+    assert series[-1] == (2, 0.5)
+    assert series[-5:] == [(1, 0.25), (2, 0.5)]
+    assert len(series) == 2
