@@ -1,0 +1,87 @@
+"""Data sets on disk: one file each, written whole and then renamed, mapped into memory when read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lab.data.batch import Dataset, Shape, Split
+
+TENSORS = ("x", "adjacency", "y", "sizes")
+DRAFT = ".draft-"
+UNREADABLE = (SafetensorError, OSError, ValueError, KeyError, TypeError)
+
+
+def cache_folder() -> Path:
+    """Where data sets are kept: the folder in LAB_CACHE, else mlruns/cache."""
+    return Path(os.environ.get("LAB_CACHE") or Path("mlruns", "cache")).absolute()
+
+
+def content_hash(dataset: Dataset) -> str:
+    """The SHA-256 of all tensors of all splits, with their names, types and shapes."""
+    hashed = hashlib.sha256()
+    for name, tensor in _tensors(dataset):
+        hashed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        hashed.update(tensor.cpu().contiguous().numpy().data)
+    return hashed.hexdigest()
+
+
+def write(dataset: Dataset, path: Path) -> None:
+    """Keep a data set; a reader sees the whole file or none, whenever this process dies."""
+    said = {
+        "shape": asdict(dataset.shape),
+        "splits": list(dataset.splits),
+        "task": dataset.task,
+        "lines": dict(dataset.lines),
+        "sha256": dataset.sha256,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=path.stem + DRAFT, dir=path.parent) as folder:
+        draft = Path(folder, path.name)
+        tensors = {name: tensor.contiguous() for name, tensor in _tensors(dataset)}
+        save_file(tensors, draft, metadata={"lab": json.dumps(said)})
+        draft.replace(path)
+
+
+def sweep(path: Path) -> None:
+    """Remove the drafts that killed writers of this file left; only for who holds its lock."""
+    for draft in path.parent.glob(f"{path.stem}{DRAFT}*"):
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def read(path: Path) -> Dataset | None:
+    """The data set kept here, or None when there is none or it is not what was written."""
+    if not path.exists():
+        return None
+    try:
+        dataset = _open(path)
+        if content_hash(dataset) != dataset.sha256:
+            raise ValueError("its content does not match its hash")
+    except UNREADABLE as error:
+        warnings.warn(f"cached data {path} cannot be read and is made again: {error}", stacklevel=2)
+        return None
+    return dataset
+
+
+def _open(path: Path) -> Dataset:
+    with safe_open(path, framework="pt") as file:
+        said = json.loads((file.metadata() or {})["lab"])
+        splits = {name: Split(*(file.get_tensor(f"{name}.{part}") for part in TENSORS)) for name in said["splits"]}
+    return Dataset(Shape(**said["shape"]), splits, said["task"], said["lines"], said["sha256"])
+
+
+def _tensors(dataset: Dataset) -> Iterator[tuple[str, Tensor]]:
+    for name, split in dataset.splits.items():
+        for part in TENSORS:
+            yield f"{name}.{part}", getattr(split, part)
