@@ -64,6 +64,8 @@ class Record:
     origin: Origin = field(default_factory=Origin)
     error: str = ""
     traceback: str = ""
+    reused: str = ""
+    """The study that ran it, when this one only took the record over."""
 
     @property
     def is_failed(self) -> bool:

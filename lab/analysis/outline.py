@@ -1,0 +1,84 @@
+"""A plan's outline, typed: what was meant to be run, which records are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from lab.spec.spec import Level
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell as the plan tells of it."""
+
+    id: str
+    label: str
+    levels: Mapping[str, Level]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What was asked, what it is scored by, and every cell and trial that was planned."""
+
+    name: str
+    question: str
+    file: str
+    score: str
+    goal: str
+    at: str
+    final: str | None
+    factors: tuple[str, ...]
+    reference: str
+    cells: Mapping[str, PlannedCell]
+    trials: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> Self:
+        """Read what `Plan.outline` wrote."""
+        score = said["score"]
+        return cls(
+            name=said["name"],
+            question=said["question"],
+            file=said.get("file", ""),
+            score=score["name"],
+            goal=score["goal"],
+            at=score["at"],
+            final=score.get("final"),
+            factors=tuple(said["factors"]),
+            reference=said["reference"],
+            cells={cell["id"]: PlannedCell(**cell) for cell in said["cells"]},
+            trials=tuple(said["trials"]),
+            notes=tuple(said.get("notes", ())),
+        )
+
+    @property
+    def sign(self) -> int:
+        """1 where more is better, -1 where less is."""
+        return 1 if self.goal == "max" else -1
+
+    def told(self, cell: str) -> str:
+        """How a cell is told to a reader: its own name, or what it changes about the reference."""
+        planned, base = self.cells[cell], self.cells.get(self.reference)
+        if base is None or planned.label != labelled(planned.levels):
+            return planned.label
+        changed = {key: level for key, level in planned.levels.items() if base.levels.get(key) != level}
+        return labelled(changed) if changed else "the base"
+
+
+def labelled(levels: Mapping[str, Level]) -> str:
+    """Levels in one line, each factor by the last word of its path."""
+    return ", ".join(f"{key.rsplit('.', 1)[-1]}={_plain(level)}" for key, level in levels.items()) or "base"
+
+
+def _plain(level: Level) -> Level:
+    return tuple(level) if isinstance(level, list) else level
+
+
+def split_trial(trial: str) -> tuple[str, int, int]:
+    """The cell, the seed and the repeat that a trial's id tells of."""
+    cell, _, rest = trial.partition("-")
+    seed, _, repeat = rest.partition("r")
+    return cell, int(seed), int(repeat or 0)
