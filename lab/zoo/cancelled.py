@@ -1,0 +1,85 @@
+"""Which parameters of a graph transformer have a zero gradient by construction, worked out from its options.
+
+A shift that is the same for all rows dies in a batch norm, and a term that is the same for all permitted columns
+of a row dies in a softmax. What only adds such a thing cannot be learned, however the data look.
+"""
+
+from __future__ import annotations
+
+from lab.spec.models.graph_transformer import GraphTransformer as Options
+
+SETTLED = -30.0
+"""A learned logit that starts here or lower weighs nothing in float32, and so never moves."""
+
+
+def cancelled(spec: Options, *, tokens: bool) -> set[str]:
+    """Names of the parameters, of which the model may lack some."""
+    names: set[str] = set()
+    alive = True
+    for layer in reversed(range(spec.layers)):
+        found, alive = _shifts(spec, alive)
+        names |= {f"layers.{layer}.{name}" for name in found | _logits(spec)}
+    if not alive:
+        last = f"stage.layers.{spec.gin_layers - 1}."
+        names |= {last + "between_norm.bias"} if spec.gin_layers else set()
+        names |= {"embedding.bias"} if not (tokens or spec.gin_layers) else set()
+    return names
+
+
+def _shifts(spec: Options, alive: bool) -> tuple[set[str], bool]:
+    """The biases of a layer that add a shift which dies, given whether one lives above; whether one does below."""
+    inner = spec.feed_forward_kind == "mlp" and spec.mlp_norm == "batch"
+    found = {"feed_forward.linear1.bias"} if inner else set()
+    if spec.norm_first:  # The residual carries every other shift up to the read-out.
+        return found | ({"ff_norm.bias"} if inner else set()), True
+    passes = inner or spec.feed_forward_kind == "identity"
+    after_ff = alive
+    before_ff_norm = _through(spec.ff_norm, after_ff)
+    after_attention = before_ff_norm or not passes
+    before_attention_norm = _through(spec.attention_norm, after_attention)
+    below = before_attention_norm or not _averages(spec)
+    lives = {
+        "ff_norm.bias": after_ff,
+        "feed_forward.linear2.bias": before_ff_norm or spec.dropout > 0,
+        "attention_norm.bias": after_attention,
+        "attention.out_projection.bias": before_attention_norm or spec.dropout > 0,
+        "attention.in_projection.bias": below,
+    }
+    return found | {name for name, does in lives.items() if not does}, below
+
+
+def _through(kind: str, alive: bool) -> bool:
+    """Whether a shift before a norm lives, given whether one behind it does."""
+    return kind == "layer" or (kind == "none" and alive)
+
+
+def _averages(spec: Options) -> bool:
+    """Whether attention takes a true average in every row a norm sees, by weights that the values do not touch."""
+    million = spec.mask_fill == "million"
+    return (
+        spec.attention == "position"
+        and spec.mixing == "softmax"
+        and not (spec.dropout or spec.attention_dropout)
+        and (million or (spec.masked_norm and (spec.unreachable != "mask" or 0 in spec.powers)))
+    )
+
+
+def _logits(spec: Options) -> set[str]:
+    """The parts of the logits of a layer that do not reach the weights."""
+    options, softmax = spec.positional, spec.mixing == "softmax"
+    if spec.attention == "content" and not spec.distance_bias:
+        found = set()
+    else:
+        found = {"positional.linear1.bias"}
+        alone = spec.powers == (0,) and spec.unreachable == "mask"
+        if alone and softmax:
+            names = ("weight", "bias", "linear1.weight", "norm.weight", "norm.bias", "linear2.weight", "linear2.bias")
+            found |= {f"positional.{name}" for name in names}
+        elif alone:  # All permitted pairs look alike, which the norm over them turns into zeros.
+            found |= {"positional.linear1.weight", "positional.norm.weight"} if spec.masked_norm else set()
+        added = spec.attention == "position" or spec.merge == "plus"
+        if softmax and added and options.replace == "none":
+            found |= {"positional.bias", "positional.linear2.bias"}
+    if spec.unreachable_init <= SETTLED:
+        found |= {"unreachable.logit"}
+    return {f"attention.{name}" for name in found}

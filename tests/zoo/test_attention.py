@@ -1,0 +1,154 @@
+"""Attention against arrays of the original, its masks, and its special cases."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lab.spec.models import GraphTransformer
+from lab.zoo.attention import Attention, Normaliser, Pairs
+
+pytestmark = pytest.mark.torch
+
+NAMES = {
+    "in_projection.weight": "in_proj_weight",
+    "in_projection.bias": "in_proj_bias",
+    "out_projection.weight": "out_proj.weight",
+    "out_projection.bias": "out_proj.bias",
+    "positional.weight": "positional_bias.weight.weight",
+    "positional.bias": "positional_bias.weight.bias",
+}
+CASES = [
+    f"{kind}.{mixing}.{rest}"
+    for mixing in ("softmax", "gate")
+    for kind, rests in {
+        "position": ["h1.p012", "h2.p012", "h2.p12", "h2.p01.onehot", "h2.p012.padmask"],
+        "content": ["h1.p012", "h2.p012"],
+        "content_dist": ["h1.p012", "h2.p012", "h2.p12"],
+    }.items()
+    for rest in rests
+] + ["content.softmax.h2.p012.padmask"]
+
+
+def options(case):
+    kind, mixing, heads, powers, *_ = case.split(".")
+    return GraphTransformer(
+        width=8,
+        heads=int(heads[1:]),
+        attention=kind.removesuffix("_dist"),
+        distance_bias=kind.endswith("_dist"),
+        mixing=mixing,
+        powers=tuple(int(power) for power in powers[1:]),
+    )
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_attention_equals_the_original_in_output_weights_and_gradients(reference, case):
+    known = {
+        key.removeprefix(case + "."): value
+        for key, value in reference("positional_attention").items()
+        if key.startswith(case + ".") and ("padmask" in key) == ("padmask" in case)
+    }
+    attention = Attention(options(case))
+    attention.load_state_dict({ours: known[f"w.{NAMES[ours]}"] for ours in attention.state_dict()})
+    seen = []
+    attention.normaliser.register_forward_hook(lambda _module, _inputs, weights: seen.append(weights))
+    x = known["x"].clone().requires_grad_()
+    out = attention(x, Pairs(~known["mask"][:, None], known["stack"]))
+    out.backward(known["cotangent"])
+    torch.testing.assert_close(out, known["out"], atol=1e-5, rtol=0)
+    torch.testing.assert_close(seen[0].mean(1), known["attn_headmean"], atol=1e-5, rtol=0)
+    torch.testing.assert_close(x.grad, known["grad.x"], atol=1e-4, rtol=0)
+    for ours, weight in attention.named_parameters():
+        torch.testing.assert_close(weight.grad, known[f"grad.{NAMES[ours]}"], atol=1e-4, rtol=0)
+
+
+def everything_finite(module):
+    """Hooks that fail on the first NaN or infinity, forward or backward."""
+
+    def check(_module, _inputs, outputs):
+        for value in outputs if isinstance(outputs, tuple) else (outputs,):
+            assert value is None or value.isfinite().all()
+
+    for part in module.modules():
+        part.register_forward_hook(check)
+        part.register_full_backward_hook(check)
+
+
+@pytest.mark.parametrize("mixing", ["softmax", "gate"])
+def test_a_fully_masked_row_weighs_nothing_and_never_shows_a_nan(mixing):
+    normaliser = Normaliser(mixing, "infinite")
+    everything_finite(normaliser)
+    logits = torch.randn(2, 3, 4, 4, requires_grad=True)
+    allowed = torch.rand(2, 1, 4, 4) < 0.6
+    allowed[:, :, 1] = False
+    weights = normaliser(logits, allowed)
+    weights.square().sum().backward()
+    assert (weights[:, :, 1] == 0).all()
+    assert (weights.masked_select(~allowed) == 0).all()
+    assert (logits.grad.masked_select(~allowed) == 0).all()
+    assert logits.grad.isfinite().all()
+
+
+def test_the_old_fill_lets_a_fully_masked_row_average_over_everything():
+    allowed = torch.tensor([[True, False], [False, False]])[None, None]
+    weights = Normaliser("softmax", "million")(torch.zeros(1, 1, 2, 2), allowed)
+    assert weights[0, 0].tolist() == [[1, 0], [0.5, 0.5]]
+
+
+def test_gates_ignore_the_other_columns():
+    logits = torch.randn(1, 1, 3, 3)
+    changed = logits.clone()
+    changed[..., 2] += 5
+    gate, allowed = Normaliser("gate", "infinite"), torch.ones(1, 1, 3, 3, dtype=torch.bool)
+    assert torch.equal(gate(logits, allowed)[..., :2], gate(changed, allowed)[..., :2])
+
+
+def test_merging_by_log_gate_is_content_times_the_gate_before_the_softmax():
+    spec = GraphTransformer(width=8, heads=2, attention="content", distance_bias=True, merge="log_gate")
+    attention = Attention(spec)
+    x, walks = torch.randn(1, 4, 8), torch.rand(1, 5, 4, 4)
+    seen = []
+    attention.normaliser.register_forward_hook(lambda _module, inputs, _weights: seen.append(inputs[0]))
+    attention(x, Pairs(torch.ones(1, 1, 4, 4, dtype=torch.bool), walks))
+    query, key, _ = attention.in_projection(x).view(1, 4, 3, 2, 4).permute(2, 0, 3, 1, 4)
+    content = query @ key.transpose(-1, -2) / 2
+    gate = attention.positional(walks, None).sigmoid()
+    torch.testing.assert_close(seen[0], content.clamp(-10, 10) + gate.log())
+
+
+def test_equal_gates_on_self_and_neighbours_are_half_of_what_gin_sums():
+    """Position attention, one-hot [0, 1], gates at logit 0, values unchanged: 0.5 (x + sum of the neighbours)."""
+    spec = GraphTransformer(
+        width=6, mixing="gate", powers=(0, 1), positional={"init_weight": (0.0, 0.0), "init_bias": 0.0}
+    )
+    attention = Attention(spec)
+    with torch.no_grad():
+        for linear in (attention.in_projection, attention.out_projection):
+            linear.weight.copy_(torch.eye(6))
+    x = torch.randn(2, 5, 6)
+    edges = (torch.rand(2, 5, 5) < 0.5).triu(1)
+    edges = edges | edges.transpose(1, 2)
+    walks = torch.stack([torch.eye(5).expand(2, 5, 5), edges.float()], dim=1)
+    found = attention(x, Pairs((walks > 0).any(1, keepdim=True), walks))
+    torch.testing.assert_close(found, 0.5 * (x + edges.float() @ x))
+
+
+@pytest.mark.parametrize(("replace", "at"), [("sum", 0.9), ("relu", 0.3)])
+def test_the_positional_map_can_be_replaced(replace, at):
+    start = {"init_weight": (1.0, -1.0), "init_bias": 0.0}
+    spec = GraphTransformer(width=8, heads=2, powers=(0, 1), positional={"replace": replace, **start})
+    walks = torch.tensor([0.6, 0.3]).view(1, 2, 1, 1)
+    logits = Attention(spec).positional(walks, None)
+    torch.testing.assert_close(logits, torch.full((1, 2, 1, 1), at))
+
+
+def test_the_learned_logit_is_added_to_unreachable_pairs_only():
+    spec = GraphTransformer(width=8, powers=(0, 1), unreachable="learned", unreachable_init=-2.0)
+    attention = Attention(spec)
+    walks = torch.eye(2).expand(1, 2, 2, 2)
+    seen = []
+    attention.normaliser.register_forward_hook(lambda _module, inputs, _weights: seen.append(inputs[0]))
+    beyond = 1 - torch.eye(2)[None, None]
+    attention(torch.randn(1, 2, 8), Pairs(torch.ones(1, 1, 2, 2, dtype=torch.bool), walks, beyond))
+    torch.testing.assert_close(seen[0][0, 0, 0, 1], attention.positional.bias[0] - 2)
