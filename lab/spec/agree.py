@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,13 +63,20 @@ def with_changes(
     return None
 
 
-def _moved(problem: LabError, changes: Mapping[str, Any], top: Path, places: Places) -> LabError:
+def _moved(problem: LabError, changes: Iterable[str], top: Path, places: Places) -> LabError:
     """A mistake of a change, told where the change stands."""
     key = problem.where.key
     owner = max((path for path in changes if f"{key}.".startswith(f"{path}.")), key=len, default=None)
-    way = top if owner is None else (*top, owner)
-    what = problem.what if owner == key else f"{key}: {problem.what}"
-    return LabError(what, where=places.at(*way), hint=problem.hint)
+    if owner is None:
+        return LabError(f"{key}: {problem.what}" if key else problem.what, where=_at(places, top), hint=problem.hint)
+    inner = key[len(owner) :].strip(".").split(".") if key != owner else ()
+    return LabError(problem.what, where=_at(places, (*top, owner, *inner)), hint=problem.hint)
+
+
+def _at(places: Places, way: Path) -> Place:
+    """The line of what is nearest, the key in full."""
+    near = places.at(*way)
+    return Place(near.file, near.line, dotted(way))
 
 
 @dataclass(frozen=True)
@@ -97,8 +104,7 @@ class _Pair:
         return as_written(loc, self.document.data)
 
     def _at(self, way: Path) -> Place:
-        near = self.document.places.at(*way)
-        return Place(near.file, near.line, dotted(way))
+        return _at(self.document.places, way)
 
     def _scores(self) -> Iterator[LabError]:
         task = TASKS.get(self.base.dataset.task)
@@ -114,9 +120,8 @@ class _Pair:
             for key, name in (("name", score.name), ("final", score.final)):
                 if name is not None and not task.has(name):
                     what = f"{task.name} has no score '{name}'"
-                    inner = (*way, key)
-                    way = inner if inner in self.document.places.known else way
-                    yield LabError(what, where=self._at(way), hint=choose(name, task.all_scores()))
+                    where = self.document.places.at(*way, key)
+                    yield LabError(what, where=where, hint=choose(name, task.all_scores()))
 
     def _option(self, path: str, way: Path) -> Iterator[LabError]:
         try:
@@ -193,10 +198,9 @@ class _Pair:
             try:
                 value = change(home, {path: value}).get(path)
             except LabError as error:
-                own = [each for each in error.problems if levels.when is None or each.where.key.startswith(path)]
-                for each in own:
-                    what = each.what if each.where.key == path else f"{path}={show(value)}: {each.what}"
-                    yield LabError(what, where=self._at(way), hint=each.hint)
+                for each in error.problems:
+                    if levels.when is None or f"{each.where.key}.".startswith(f"{path}."):
+                        yield self._of_level(each, path, way)
                 continue
             if repr(value) in seen:
                 yield LabError(f"level {show(spelled(value))} is listed twice", where=self._at(way))
@@ -204,6 +208,12 @@ class _Pair:
         if list(seen) == [repr(home.get(path))] and len(levels.values or ()) == 1:
             what = "the only level is the base's own: nothing varies"
             yield LabError(what, where=self._at(("factors", path)), hint="list another level, or leave the factor out")
+
+    def _of_level(self, problem: LabError, path: str, way: Path) -> LabError:
+        """A mistake of one level: inside it, or between it and the rest of the base."""
+        told = _moved(problem, (path,), (), Places(""))
+        inner = told.where.key.removeprefix(path).strip(".")
+        return LabError(told.what, where=self._at((*way, *inner.split(".")) if inner else way), hint=told.hint)
 
     def _level_way(self, path: str, index: int) -> Path:
         """A level stands in a list of its own or under `values`."""

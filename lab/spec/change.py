@@ -32,13 +32,13 @@ def change(experiment: Experiment, changes: Mapping[str, Any]) -> Experiment:
             _put(said, path, spelled(changes[path]))
         except LabError as problem:
             problems.append(problem)
-    raise_all(problems)
     try:
-        return Experiment.model_validate(said)
+        changed = Experiment.model_validate(said)
     except ValidationError as error:
-        problems = explain(error, said, Places(""), Experiment)
-    raise_all([LabError(each.what, where=Place(key=each.where.key), hint=each.hint) for each in problems])
-    raise AssertionError("a refused experiment has at least one mistake")
+        for each in explain(error, said, Places(""), Experiment):
+            problems.append(LabError(each.what, where=Place(key=each.where.key), hint=each.hint))
+    raise_all(problems)
+    return changed
 
 
 def spelled(value: Any) -> Any:
@@ -52,21 +52,37 @@ def spelled(value: Any) -> Any:
     return value
 
 
+def option_at(experiment: Experiment, path: str) -> FieldInfo:
+    """The declaration of an option; a path that leads nowhere is a mistake with its nearest match."""
+    _, spec, name = _locate(spelled(experiment), path)
+    return spec.model_fields[name]
+
+
 def _put(said: dict[str, Any], path: str, value: Any) -> None:
+    group, _, name = path.rpartition(".")
+    if name == "kind" and group:
+        section, spec, last = _locate(said, group)
+        family = family_of(spec.model_fields[last].annotation)
+        if family is not None and isinstance(section[last], dict):
+            _switch_kind(section[last], family, value, path)
+            return
+    section, _, name = _locate(said, path)
+    section[name] = value
+
+
+def _locate(said: dict[str, Any], path: str) -> tuple[dict[str, Any], type[Spec], str]:
+    """Where a path leads: the section as it is spelled, the section's type, and the option in it."""
     *groups, name = path.split(".")
     section: dict[str, Any] = said
     spec: type[Spec] = Experiment
-    for depth, group in enumerate(groups, 1):
+    for group in groups:
         inner = _group(section, spec, group, path)
         section = section[group]
         family = family_of(inner)
-        if family is not None and name == "kind" and depth == len(groups):
-            _switch_kind(section, family, value, path)
-            return
         spec = inner if family is None else _named(family, section.get("kind"), path)
     if name not in spec.model_fields or (spec is Experiment and name in FIXED):
         raise unknown_option(spec, name, path)
-    section[name] = value
+    return section, spec, name
 
 
 def _group(section: dict[str, Any], spec: type[Spec], group: str, path: str) -> type[Spec]:
@@ -115,18 +131,3 @@ def _all_options(section: str) -> set[str]:
         return set()
     members = spec.members.values() if family_of(spec) is not None and issubclass(spec, Family) else [spec]
     return {name for member in members for name, _ in fields_of(member)}
-
-
-def option_at(experiment: Experiment, path: str) -> FieldInfo:
-    """The declaration of an option; a path that leads nowhere is a mistake with its nearest match."""
-    spec: Spec = experiment
-    *groups, name = path.split(".")
-    for group in groups:
-        inner = getattr(spec, group, None) if group in type(spec).model_fields else None
-        if not isinstance(inner, Spec):
-            _put(spelled(experiment), path, None)
-            raise AssertionError("a path through what is no group has been told as a mistake")
-        spec = inner
-    if name not in type(spec).model_fields or (spec is experiment and name in FIXED):
-        raise unknown_option(type(spec), name, path)
-    return type(spec).model_fields[name]

@@ -220,6 +220,5 @@ def _told(error: MarkedYAMLError, shown: str) -> LabError:
 
 
 def _neighbours(path: Path) -> str:
-    if not path.parent.is_dir():
-        return ""
-    return choose(path.name, sorted(file.name for file in path.parent.glob("*.yaml")))
+    names = sorted(file.name for file in path.parent.glob("*.yaml"))
+    return choose(path.name, names) if names else ""

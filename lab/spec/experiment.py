@@ -71,7 +71,7 @@ class StopRun(Spec):
     plateau: str | Literal["off"] = "off"
     """Stop when the validation score has not improved, as in "40 epochs"."""
 
-    RATIO: ClassVar[str] = r"^\s*([<>])\s*([0-9.eE+-]+)\s+for\s+(\d+)\s+epochs?\s*$"
+    RATIO: ClassVar[str] = r"^\s*([<>])\s*(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s+for\s+(\d+)\s+epochs?\s*$"
     PLATEAU: ClassVar[str] = r"^\s*(\d+)\s+epochs?\s*$"
 
     @field_validator("grad_weight_ratio")
@@ -111,12 +111,12 @@ class Experiment(Spec):
     rules: tuple[RuleSpec, ...] = ()
     """What is watched for in the measurements."""
     plugins: tuple[str, ...] = ()
-    """Python files that add models, datasets, probes or rules of one's own, beside this file."""
+    """Python files that add models, datasets, probes or rules of one's own, as paths from the project's folder."""
 
     @model_validator(mode="after")
     def _model_fits_the_task(self) -> Self:
         if self.dataset.task not in self.model.tasks:
-            able = [kind for kind, spec in ModelSpec.members.items() if self.dataset.task in spec.tasks]
+            able = [kind for kind in ModelSpec.members if self.dataset.task in ModelSpec.named(kind).tasks]
             kind = getattr(self.model, "kind", "?")
             raise ValueError(
                 f"model '{kind}' can {', '.join(self.model.tasks)}, but dataset "

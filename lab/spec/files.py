@@ -181,12 +181,11 @@ def _beyond_reading(error: ValidationError, document: Document, spec: type[Spec]
 def _name(document: Document, path: Path, profile: str | None, problems: list[LabError]) -> str:
     said = document.data.get("study")
     name = said if isinstance(said, str) else path.stem
-    name = f"{name}-{profile}" if profile else name
-    if SAFE_NAME.fullmatch(name) is None:
-        where = document.places.at("study")
-        hint = "use letters, digits, and . _ - in the names of studies and profiles"
-        problems.append(LabError(f"'{name}' cannot name a folder", where=where, hint=hint))
-    return name
+    for word, where in ((name, ("study",)), (profile or "full", ("profiles", profile or ""))):
+        if SAFE_NAME.fullmatch(word) is None:
+            hint = "use letters, digits, and . _ - in the names of studies and profiles"
+            problems.append(LabError(f"'{word}' cannot name a folder", where=document.places.at(*where), hint=hint))
+    return f"{name}-{profile}" if profile else name
 
 
 def _each_once(problems: Iterable[LabError]) -> list[LabError]:

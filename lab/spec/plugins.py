@@ -17,8 +17,9 @@ from lab.spec.models import ModelSpec
 from lab.spec.probes import ProbeSpec
 from lab.spec.project import inside, shown
 from lab.spec.rules import RuleSpec
+from lab.spec.spec import Family
 
-FAMILIES = (DatasetSpec, ModelSpec, ProbeSpec, RuleSpec)
+FAMILIES: tuple[type[Family], ...] = (DatasetSpec, ModelSpec, ProbeSpec, RuleSpec)
 _loaded: dict[Path, str] = {}
 """Plug-in file -> digest of the text that is on the menu; Python's own `sys.modules`, for files outside packages."""
 

@@ -29,6 +29,12 @@ EXPECTED = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
+SHORTHANDS = {
+    "Seeds": "a number, a list or a mapping",
+    "Score": "the name of a score or a mapping",
+    "Block": "a word or a mapping",
+    "Design": "a word, a list or a mapping",
+}
 BOUNDS = {
     "greater_than": ("gt", "above {}"),
     "greater_than_equal": ("ge", "{} or more"),
@@ -188,6 +194,8 @@ def _expectation(detail: ErrorDetails, spec: type[Spec]) -> str:
         return ", ".join(yaml_word(choice) for choice in _choices(detail, spec))
     if kind in ("too_long", "too_short"):
         return f"{about.get('max_length', about.get('min_length'))} values, not {about.get('actual_length')}"
+    if about.get("class_name") in SHORTHANDS:
+        return SHORTHANDS[about["class_name"]]
     message = detail["msg"]
     return EXPECTED.get(kind, message[:1].lower() + message[1:])
 

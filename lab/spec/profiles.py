@@ -9,6 +9,7 @@ from typing import Any
 from lab.errors import LabError, choose
 from lab.spec.document import Document
 from lab.spec.places import Path
+from lab.spec.problems import show
 
 MERGED = ("factors", "nuisance", "arms", "budget", "prune", "retry", "resources", "capture", "stop_run")
 """Merged key by key, where null takes a key away; everything else is replaced whole."""
@@ -26,7 +27,7 @@ def under_profile(document: Document, profile: str | None) -> tuple[Document, di
         raise LabError(what, where=where, hint=choose(profile, known))
     body, top = known[profile], ("profiles", profile)
     if not isinstance(body, Mapping):
-        raise LabError("a profile is a mapping of keys to override", where=document.places.at(*top))
+        raise LabError(f"{show(body)} is not a mapping", where=document.places.at(*top))
     data, moves, problems = dict(document.data), list[tuple[Path, Path]](), list(document.problems)
     for key, value in body.items():
         if key in FIXED:
@@ -46,7 +47,7 @@ def under_profile(document: Document, profile: str | None) -> tuple[Document, di
     places = document.places.with_moved(moves)
     changes = body.get("set")
     if changes is not None and not isinstance(changes, Mapping):
-        problems.append(LabError("is not a mapping of options to values", where=document.places.at(*top, "set")))
+        problems.append(LabError(f"{show(changes)} is not a mapping", where=document.places.at(*top, "set")))
         changes = None
     return replace(document, data=data, places=places, problems=tuple(problems)), dict(changes or {})
 

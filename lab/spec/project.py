@@ -21,7 +21,7 @@ def inside(said: str, root: Path) -> Path:
         path = (root / said).resolve()
         is_inside = path.is_relative_to(root.resolve())
     except (OSError, ValueError, RuntimeError):
-        raise LabError(f"'{said}' is not a path") from None
+        raise LabError(f"{said!r} is not a path") from None
     if Path(said).is_absolute() or not is_inside:
         hint = "name a file below the project's folder, relative to it"
         raise LabError(f"'{said}' leads out of the project", hint=hint)

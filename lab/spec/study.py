@@ -18,6 +18,7 @@ Pruner = Literal["none", "median", "hyperband", "percentile"]
 Changes = dict[str, Any]
 """Dotted paths into the base experiment, each with its new value."""
 
+MOST_SEEDS = 10_000
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -25,7 +26,7 @@ def seconds(said: object) -> object:
     """A duration such as 20m, 1.5h or a plain number of seconds, as seconds."""
     if not isinstance(said, str):
         return said
-    match = re.fullmatch(r"\s*([0-9.]+)\s*([smhd])\s*", said)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*", said)
     if match is None:
         raise ValueError(f"'{said}' is not a duration: write it like 90s, 20m or 1.5h")
     return float(match[1]) * UNITS[match[2]]
@@ -45,6 +46,11 @@ class Score(Spec):
     """The epoch whose score counts."""
     final: str | None = None
     """A score read at that same epoch and told beside it, such as test.acc."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, said: Any) -> Any:
+        return {"name": said} if isinstance(said, str) else said
 
 
 class Range(Spec):
@@ -191,13 +197,14 @@ class Seeds(Spec):
     @classmethod
     def _shorthand(cls, said: Any) -> Any:
         """A number of seeds, a list of them, or the full form."""
-        if isinstance(said, bool):
-            return said
-        if isinstance(said, int):
-            return {"values": list(range(said))}
-        if isinstance(said, dict) and isinstance(said.get("values"), int):
-            return said | {"values": list(range(said["values"]))}
-        return {"values": said} if isinstance(said, list) else said
+        values = said.get("values") if isinstance(said, dict) else said
+        if isinstance(values, int) and not isinstance(values, bool):
+            if values > MOST_SEEDS:
+                raise ValueError(f"{values} seeds are more than {MOST_SEEDS}")
+            values = list(range(values))
+        if isinstance(said, dict):
+            return said | {"values": values} if "values" in said else said
+        return {"values": values} if isinstance(values, list) else said
 
     @field_validator("values")
     @classmethod
@@ -240,7 +247,7 @@ class Constraint(Spec):
             raise ValueError("a constraint either forbids or matches: say one of forbid, match")
         if self.match is not None and not self.by:
             raise ValueError("match needs `by`: the option to solve for, such as model.width")
-        if re.fullmatch(r"\s*[0-9.]+\s*%\s*", self.within) is None:
+        if re.fullmatch(r"\s*\d+(\.\d+)?\s*%\s*", self.within) is None:
             raise ValueError(f"within: '{self.within}' is not a percentage, such as 5%")
         return self
 
@@ -362,11 +369,6 @@ class Study(Spec):
     """Named variants of this file: each may override any key above, and with `set` any option of the base."""
 
     REPLACED_WHOLE: ClassVar[frozenset[str]] = frozenset({"design", "seeds", "score"})
-
-    @field_validator("score", mode="before")
-    @classmethod
-    def _score_shorthand(cls, said: Any) -> Any:
-        return {"name": said} if isinstance(said, str) else said
 
     @model_validator(mode="after")
     def _tuning_keeps_to_its_own_seeds(self) -> Self:
