@@ -29,7 +29,7 @@ def epoch_batches(sizes: Tensor, batch: int, order: Order, key: int) -> list[Pla
     shuffled = torch.randperm(len(sizes), generator=generator)
     if order == "random":
         return [(index, int(sizes[index].max())) for index in torch.split(shuffled, batch)]
-    cuts = [cut for window in torch.split(shuffled, WINDOW * batch) for cut in _cut(sizes, window, batch, generator)]
+    cuts = [cut for window in torch.split(shuffled, WINDOW * batch) for cut in _alike(sizes, window, batch)]
     turns = torch.randperm(len(cuts), generator=generator).tolist()
     return [_padded(sizes, cuts[turn]) for turn in turns]
 
@@ -39,13 +39,11 @@ def evaluation_batches(sizes: Tensor, batch: int) -> list[Planned]:
     return [_padded(sizes, index) for index in torch.split(sizes.argsort(stable=True), batch)]
 
 
-def _cut(sizes: Tensor, window: Tensor, batch: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-    """Batches of like size; the one that may be short is any of them, lest it always be the largest graphs."""
-    full, rest = divmod(len(window), batch)
-    lengths = [batch] * full
-    if rest:
-        lengths.insert(int(torch.randint(full + 1, (), generator=generator)), rest)
-    return torch.split(window[sizes[window].argsort(stable=True)], lengths)
+def _alike(sizes: Tensor, window: Tensor, batch: int) -> tuple[Tensor, ...]:
+    """Batches of like size; a short one takes any graphs, whatever their size, since they count for more in it."""
+    whole = len(window) - len(window) % batch
+    by_size = sizes[window[:whole]].argsort(stable=True)
+    return torch.split(torch.cat([window[by_size], window[whole:]]), batch)
 
 
 def _padded(sizes: Tensor, index: Tensor) -> Planned:
