@@ -1,0 +1,102 @@
+"""Recorder: drives the probes of one member and keeps what they read. Measuring changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from torch import Tensor
+
+from lab.probes.probe import Chunk, Probe, Subject, probe_of
+from lab.probes.readings import Readings, combine
+from lab.probes.summary import Point, Summary
+from lab.spec.probes import Gradients, ProbeSpec
+
+
+class Recorder:
+    """Offers every moment of a step to the probes, and turns what they read into a table and into points."""
+
+    def __init__(self, specs: Sequence[ProbeSpec], subject: Subject, *, planned_steps: int) -> None:
+        self.probes: tuple[Probe, ...] = tuple(probe_of(spec, subject) for spec in specs)
+        exact = frozenset(str(getattr(spec, "kind", "")) for spec in specs if getattr(spec, "exact", False))
+        self.readings = Readings(exact=exact)
+        no_gradient: Callable[[], set[str]] = getattr(subject.model, "zero_gradient", set)
+        exempt = frozenset(no_gradient())
+        self.summary = Summary(subject.layout, exempt=exempt, planned_steps=planned_steps)
+        self._parts: list[pa.Table] = []
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is measured."""
+        return bool(self.probes)
+
+    def after_backward(self, step: int) -> None:
+        """The gradients of a step are complete."""
+        for probe in self.probes:
+            probe.after_backward(step)
+
+    def after_step(self, step: int, totals: Tensor) -> None:
+        """The weights have moved."""
+        for probe in self.probes:
+            probe.after_step(step, totals)
+
+    def after_epoch(self, epoch: int, step: int) -> None:
+        """An epoch of training is over."""
+        for probe in self.probes:
+            probe.after_epoch(epoch, step)
+
+    def flush(self) -> list[Point]:
+        """Bring all readings to the host; what is worth a point on a server comes back."""
+        points: list[Point] = []
+        for probe in self.probes:
+            chunks = probe.flush()
+            points += self.summary.points(chunks)
+            for chunk in chunks:
+                self.readings.add(chunk)
+        return points
+
+    def part(self) -> pa.Table | None:
+        """The rows finished since the last part; a checkpoint keeps parts in the order they are taken."""
+        rows = self.readings.take()
+        if rows is not None:
+            self._parts.append(rows)
+        return rows
+
+    def table(self) -> pa.Table | None:
+        """All rows of the trial; nothing can be read afterwards."""
+        rows = [*self._parts, self.readings.end()]
+        return combine([part for part in rows if part is not None])
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What a checkpoint must hold besides the parts, when nothing waits to be flushed."""
+        waiting = self.readings.waiting
+        said = {
+            "worst": self.summary.worst,
+            "waiting": [
+                {"probe": chunk.probe, "names": chunk.names, "statistics": chunk.statistics} for chunk in waiting
+            ],
+        }
+        arrays = {f"{place}.steps": chunk.steps for place, chunk in enumerate(waiting)}
+        return said, arrays | {f"{place}.values": chunk.values for place, chunk in enumerate(waiting)}
+
+    def load(self, said: Mapping[str, Any], arrays: Mapping[str, np.ndarray], parts: list[pa.Table]) -> None:
+        """Go on from a checkpoint."""
+        self.summary.worst = list(said["worst"])
+        self._parts = list(parts)
+        self.readings.waiting = [
+            Chunk(
+                own["probe"],
+                arrays[f"{place}.steps"],
+                tuple(own["names"]),
+                tuple(own["statistics"]),
+                arrays[f"{place}.values"],
+            )
+            for place, own in enumerate(said["waiting"])
+        ]
+
+
+def with_gradients(specs: Sequence[ProbeSpec]) -> tuple[ProbeSpec, ...]:
+    """The same probes and, if it is not among them, the gradient probe."""
+    return tuple(specs) if any(isinstance(spec, Gradients) for spec in specs) else (*specs, Gradients())

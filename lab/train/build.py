@@ -1,0 +1,114 @@
+"""From an experiment and a seed to a model, and its first steps: what every cell can be asked before it runs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import median
+
+import torch
+from torch import nn
+
+from lab.data.batch import Dataset, Shape
+from lab.errors import LabError
+from lab.spec.datasets import DatasetSpec
+from lab.spec.experiment import Experiment
+from lab.train.step import first_steps
+from lab.train.streams import Streams, stream
+from lab.zoo.parts import Dropout
+
+SAMPLE_BATCHES = 2
+"""Batches of training graphs that the first steps are drawn from."""
+
+
+def build_model(experiment: Experiment, shape: Shape, seed: int, cell: str = "") -> nn.Module:
+    """The model with its initial weights, each a function of the seed and its module's name.
+
+    So what two cells share starts equal, whatever else they are made of; a cell draws its own weights where
+    the stream `init` is unpaired. The ambient generator is left as it was.
+    """
+    streams = Streams(seed, cell, frozenset(experiment.training.unpaired))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(streams.key("init"))
+        model: nn.Module = experiment.model.build(shape)
+        for name, module in model.named_modules():
+            _draw(module, name, streams.key("init", name))
+    for name, module in model.named_modules():
+        if isinstance(module, Dropout):
+            module.site = stream(0, "site", name)
+    return model
+
+
+def _draw(module: nn.Module, name: str, key: int) -> None:
+    if next(module.parameters(recurse=False), None) is None:
+        return
+    reset = getattr(module, "reset_parameters", None)
+    if reset is None:
+        raise LabError(
+            f"{type(module).__name__} at '{name}' owns parameters but cannot draw them anew",
+            hint="give it a method reset_parameters() that draws all of its own parameters",
+        )
+    torch.default_generator.manual_seed(key)
+    reset()
+
+
+def trainable(model: nn.Module) -> int:
+    """Number of parameters that learn."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def count_params(experiment: Experiment) -> int:
+    """Trainable parameters of an experiment's model."""
+    return trainable(build_model(experiment, _sample(experiment).shape, seed=0))
+
+
+@dataclass(frozen=True)
+class StepTrace:
+    """The first steps of an experiment; equal `params` and `losses` mean that two experiments start the same."""
+
+    losses: tuple[float, ...]
+    """The training loss of each step, to the last bit."""
+    step_ms: float
+    """Median milliseconds of a step."""
+    params: dict[str, tuple[int, ...]]
+    """Shape of every parameter."""
+    num_params: int
+    """Parameters that learn."""
+    epoch_steps: int
+    """Updates of one epoch of the whole training split."""
+
+
+def smoke(experiment: Experiment, steps: int = 1, seed: int = 0) -> StepTrace:
+    """Build the model and take its first steps on a sample of its data, on the CPU; nothing is kept."""
+    dataset = _sample(experiment, seed)
+    training = experiment.training
+    model = build_model(experiment, dataset.shape, seed)
+    started, losses, milliseconds = time.perf_counter(), [], []
+    for loss in first_steps(experiment, model, dataset, seed=seed, steps=steps):
+        losses.append(loss)
+        milliseconds.append((time.perf_counter() - started) * 1000)
+        started = time.perf_counter()
+    graphs = int(getattr(experiment.dataset, "train", len(dataset.splits["train"])))
+    return StepTrace(
+        losses=tuple(losses),
+        step_ms=median(milliseconds),
+        params={name: tuple(parameter.shape) for name, parameter in model.named_parameters()},
+        num_params=trainable(model),
+        epoch_steps=max(1, -(-graphs // training.batch) // training.accumulate),
+    )
+
+
+def _sample(experiment: Experiment, seed: int = 0) -> Dataset:
+    """A few graphs of the experiment's data where its spec says how many there are, else all of them."""
+    spec, training = experiment.dataset, experiment.training
+    wanted = {"train": SAMPLE_BATCHES * training.batch * training.accumulate, "valid": 1, "test": 1}
+    fewer = {name: min(count, getattr(spec, name)) for name, count in wanted.items() if name in type(spec).model_fields}
+    return _drawn(spec.model_copy(update=fewer), 0 if spec.draw == "fixed" else seed)
+
+
+@lru_cache(maxsize=4)
+def _drawn(spec: DatasetSpec, seed: int) -> Dataset:
+    """Cells of one study mostly share their data."""
+    dataset: Dataset = spec.build(seed)
+    return dataset

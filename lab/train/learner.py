@@ -1,0 +1,76 @@
+"""Learner: one member of a pack while it trains: its model, how that is called, and its random streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lab.data.batch import Batch
+from lab.spec.experiment import Experiment, Precision
+from lab.train.streams import Streams
+from lab.zoo.parts import Dropout
+
+Forward = Callable[[Batch], Tensor]
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A member's model on its device, ready to be stepped and scored."""
+
+    experiment: Experiment
+    model: nn.Module
+    streams: Streams
+    forward: Forward
+    dropout_key: Tensor | None
+    """The one number that all dropout of the model reads; None where nothing is dropped."""
+
+    @classmethod
+    def of(cls, experiment: Experiment, model: nn.Module, streams: Streams) -> Learner:
+        """Make a model ready; it stays where it is."""
+        device = next(model.parameters()).device
+        key = torch.zeros((), dtype=torch.int64, device=device)
+        sites = [module for module in model.modules() if isinstance(module, Dropout)]
+        for site in sites:
+            site.key = key
+        training = experiment.training
+        called: Forward = torch.compile(model) if training.compile else model
+        forward = _in_precision(called, training.precision, device)
+        return cls(experiment, model, streams, forward, key if sites else None)
+
+    def drop(self, step: int, part: int) -> None:
+        """Choose what dropout drops in one forward pass."""
+        if self.dropout_key is not None:
+            self.dropout_key.fill_(self.streams.key("dropout", step, part))
+
+    @property
+    def buffers(self) -> dict[str, Tensor]:
+        """What the model remembers besides its parameters, such as running statistics."""
+        lasting = self.model.state_dict().keys()
+        return {name: buffer for name, buffer in self.model.named_buffers() if name in lasting}
+
+
+def _in_precision(forward: Forward, precision: Precision, device: torch.device) -> Forward:
+    if precision != "bf16":
+        return forward
+
+    def in_bf16(batch: Batch) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16):
+            return forward(batch).float()
+
+    return in_bf16
+
+
+@contextmanager
+def matmul_precision(precision: Precision) -> Iterator[None]:
+    """Let an accelerator's fp32 products round to TF32, or forbid it; what was set before comes back."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = precision == "tf32"
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before

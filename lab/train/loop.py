@@ -1,0 +1,93 @@
+"""The loop: from members to outcomes. It knows nothing of studies, record files or servers."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from lab.data.batch import Dataset
+from lab.errors import LabError
+from lab.records.judge import judge
+from lab.train.build import trainable
+from lab.train.learner import matmul_precision
+from lab.train.member import Member, Outcome, Watcher
+from lab.train.memory import Peak
+from lab.train.run import Ending, Run
+
+__all__ = ["Member", "Outcome", "Watcher", "train"]
+
+
+def train(
+    members: Sequence[Member],
+    dataset: Dataset,
+    *,
+    watcher: Watcher,
+    checkpoints: Path | None,
+    device: str = "cpu",
+    seconds: float | None = None,
+) -> list[Outcome]:
+    """Train every member to its end; whatever goes wrong with one is its outcome, never an exception.
+
+    `checkpoints` is the folder that holds one folder a trial; `seconds` is what each member may take.
+    """
+    here = dataset.to(torch.device(device))
+    outcomes = []
+    for place, member in enumerate(members):
+        run, ending, trace, peak = None, None, "", Peak(torch.device(device))
+        try:
+            with matmul_precision(member.experiment.training.precision):
+                run = Run(member, here, seconds=seconds)
+                if checkpoints is not None:
+                    run.resume(checkpoints / (member.trial or member.identity))
+                ending = _train_to_the_end(run, place, watcher)
+        except Exception as problem:
+            ending, trace = _failure(problem)
+        outcomes.append(_outcome(run, ending, trace=trace, peak_mb=peak.megabytes()))
+    return outcomes
+
+
+def _train_to_the_end(run: Run, place: int, watcher: Watcher) -> Ending:
+    hear = partial(watcher.measured, place)
+    while run.past.epoch < run.training.epochs:
+        ended = run.learn(hear)
+        if ended is not None:
+            return ended
+        scores = run.score()
+        told = scores | {"cost.step_ms": run.past.step_ms[-1]}
+        if not watcher.epoch(place, run.past.epoch, run.past.step, told):
+            return "pruned", ""
+        ended = run.settle(scores)
+        if ended is not None:
+            return ended
+        run.save()
+    return "done", ""
+
+
+def _failure(problem: Exception) -> tuple[Ending, str]:
+    """The class of a failure with its one line, and the traceback where the code is to blame."""
+    said = f"{type(problem).__name__}: {' '.join(str(problem).split())}"
+    # The CPU allocator of torch has no exception of its own.
+    if isinstance(problem, (MemoryError, torch.OutOfMemoryError)) or "DefaultCPUAllocator" in said:
+        return ("out_of_memory", said), ""
+    if isinstance(problem, LabError):
+        return ("bug", str(problem)), ""
+    return ("bug", said), "".join(traceback.format_exception(problem))
+
+
+def _outcome(run: Run | None, ending: Ending, *, trace: str, peak_mb: float) -> Outcome:
+    status, error = ending
+    if run is None:
+        return Outcome(status, {}, {"cost.peak_mb": peak_mb}, (), None, 0.0, error, trace)
+    history = {name: tuple(values) for name, values in run.past.history.items()}
+    scores = {name: values[-1] for name, values in history.items() if name not in ("epoch", "lr")}
+    scores |= {"cost.seconds": run.seconds, "cost.peak_mb": peak_mb, "cost.params": trainable(run.learner.model)}
+    if run.past.step_ms:
+        scores["cost.step_ms"] = median(run.past.step_ms)
+    readings = run.recorder.table()
+    findings = judge(run.member.experiment.rules, readings) + run.remarks()
+    return Outcome(status, history, scores, findings, readings, run.seconds, error, trace, run.from_epoch)

@@ -1,0 +1,35 @@
+"""The peak memory of a run: of the accelerator where there is one, else of this process."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+MEGABYTE = 2**20
+
+
+class Peak:
+    """Starts a new high-water mark when made."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        else:
+            # Linux forgets the process's old mark on request; elsewhere the mark is that of its whole life.
+            with contextlib.suppress(OSError):
+                Path("/proc/self/clear_refs").write_text("5")
+
+    def megabytes(self) -> float:
+        """The most memory held at once since then."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device) / MEGABYTE
+        with contextlib.suppress(OSError, StopIteration):
+            lines = Path("/proc/self/status").read_text().splitlines()
+            return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MEGABYTE

@@ -1,0 +1,188 @@
+"""Run: one member between its first epoch, or its checkpoint, and its end; the loop says when what happens."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from lab.data.batch import Dataset
+from lab.data.batching import Planned, prepare_splits
+from lab.probes.probe import RING, Subject
+from lab.probes.recorder import Recorder, with_gradients
+from lab.probes.summary import Point
+from lab.records.record import Status
+from lab.spec.rules import Finding
+from lab.train.build import build_model
+from lab.train.checkpoint import Checkpoint, Folder
+from lab.train.feed import epoch_updates
+from lab.train.learner import Learner
+from lab.train.member import Member, Progress
+from lab.train.pack import Pack
+from lab.train.schedule import Plateau, share
+from lab.train.scoring import score_splits
+from lab.train.step import Seen, Stepper
+from lab.train.stopping import Stopping
+from lab.train.streams import Streams
+from lab.train.tasks import task_of
+
+CHECKPOINT_SECONDS = 5.0
+"""Seconds between two checkpoints, at least; they are written between epochs only."""
+SCORED = ("valid", "test", "train")
+
+Ending = tuple[Status, str]
+"""How a run ends, and why if that is not as planned."""
+Hear = Callable[[Sequence[Point]], None]
+
+
+class Run:
+    """One member with all it is trained with."""
+
+    def __init__(self, member: Member, dataset: Dataset, *, seconds: float | None) -> None:
+        experiment = member.experiment
+        self.member, self.training = member, experiment.training
+        self.limit = math.inf if seconds is None else seconds
+        self.started = self.saved = time.monotonic()
+        self.past, self.from_epoch = Progress(), 0
+        self.streams = Streams(member.seed, member.cell, frozenset(self.training.unpaired))
+        model = build_model(experiment, dataset.shape, member.seed, member.cell)
+        model.to(dataset.splits["train"].x.device)
+        self.splits = prepare_splits(dataset, model)
+        self.planned_steps = self.training.epochs * len(self._updates(1))
+        self.task = task_of(dataset.task, dataset.shape, self.training)
+        self.stopping = Stopping(experiment.stop_run, self.task.goal)
+        self.plateau = Plateau(self.training.plateau_patience, self.training.plateau_factor, self.task.goal)
+        self.learner = Learner.of(experiment, model, self.streams)
+        self.pack = Pack([model])
+        self.stepper = Stepper(self.pack, [self.learner], self.task, planned_steps=self.planned_steps)
+        probes = with_gradients(experiment.probes) if self.stopping.needs_ratio else experiment.probes
+        subject = Subject(model, self.pack.layout, self.pack.weights[0], self.pack.gradients[0])
+        self.recorder = Recorder(probes, subject, planned_steps=self.planned_steps)
+        self.stepper.recorders = (self.recorder,)
+        self.folder: Folder | None = None
+        self.seen = Seen()
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on it, that before a resumption included."""
+        return self.past.seconds + time.monotonic() - self.started
+
+    def _updates(self, epoch: int) -> list[list[Planned]]:
+        key = self.streams.key("data_order", epoch)
+        return epoch_updates(self.splits["train"].split.sizes, self.training, key)
+
+    # --- an epoch ---
+
+    def learn(self, hear: Hear) -> Ending | None:
+        """Train for an epoch; how the run ends, if it ends on the way."""
+        self.learner.model.train()
+        self.stepper.loss_sum.zero_()
+        before, started = self.past.step, time.perf_counter()
+        for update in self._updates(self.past.epoch + 1):
+            if self.seconds > self.limit:
+                self._read(hear)
+                return "timed_out", f"not done after {self.limit:g} s, at step {self.past.step}"
+            self.stepper.step(self.past.step, [[self.splits["train"].batch(*cut) for cut in update]])
+            self.past.step += 1
+            if self.past.step % RING == 0 and not self._read(hear):
+                return "diverged", self._why()
+        self.past.epoch += 1
+        self.recorder.after_epoch(self.past.epoch, self.past.step - 1)
+        if not self._read(hear):
+            return "diverged", self._why()
+        steps = self.past.step - before
+        self.mean_loss = self.seen.loss_sum / steps
+        self.past.step_ms.append((time.perf_counter() - started) * 1000 / steps)
+        return None
+
+    def _read(self, hear: Hear) -> bool:
+        """Bring over what the device has to tell; whether the run is still sound."""
+        points = self.recorder.flush()
+        if points:
+            hear(points)
+        self.seen = self.stepper.read(0)
+        return self.seen.is_active
+
+    def _why(self) -> str:
+        """The first step that was not finite, and where its gradient was not."""
+        step, loss, names = self.seen.bad_step, self.seen.bad_loss, self.pack.not_finite(0)
+        what = "the gradient's norm is too large for its type" if not names else "the gradient is not finite"
+        head = f"{what} at step {step}" if math.isfinite(loss) else f"loss is {loss:g} at step {step}"
+        count = f"{len(names)} of {len(self.pack.layout.names)} tensors"
+        return f"{head}; first non-finite gradient in {names[0]} ({count})" if names else head
+
+    def score(self) -> dict[str, float]:
+        """Score the epoch that was just trained, and remember it."""
+        wanted = [name for name in SCORED if name != "train" or self.training.evaluate_train]
+        splits = {name: self.splits[name] for name in wanted if name in self.splits}
+        rate = self.training.lr * self.plateau.scale
+        rate *= share(self.training, self.past.step - 1, self.planned_steps)
+        scores = {"epoch": float(self.past.epoch), "lr": rate}
+        scores |= score_splits(self.learner, splits, self.task) | {"train.loss": self.mean_loss}
+        self.past.remember(scores)
+        return scores
+
+    def settle(self, scores: dict[str, float]) -> Ending | None:
+        """Draw the consequences of an epoch's scores."""
+        main = scores.get(f"valid.{self.task.main}", math.nan)
+        if self.training.schedule == "plateau":
+            self.stepper.scale[0] = self.plateau.tell(main)
+        return self.stopping.tell(main, self.recorder.summary.epoch_ratio())
+
+    # --- checkpoints ---
+
+    def resume(self, folder: Path) -> None:
+        """Keep checkpoints there, and go on from the one that is there."""
+        self.folder = Folder(folder, self.member.identity)
+        found = self.folder.read()
+        if found is not None:
+            self._go_back(found)
+
+    def save(self) -> None:
+        """Write a checkpoint, if the last one is old enough."""
+        if self.folder is None or time.monotonic() - self.saved < CHECKPOINT_SECONDS:
+            return
+        said, arrays = self.recorder.state()
+        tensors = self.stepper.state() | {f"readings.{name}": torch.from_numpy(a) for name, a in arrays.items()}
+        host = {
+            "progress": asdict(self.past) | {"seconds": self.seconds},
+            "plateau": self.plateau.state(),
+            "stopping": self.stopping.state(),
+            "recorder": said,
+        }
+        if not self.folder.write(self.past.epoch, Checkpoint(host, tensors), self.recorder.part()):
+            self.folder = None
+        self.saved = time.monotonic()
+
+    def _go_back(self, found: Checkpoint) -> None:
+        self.past = Progress(**found.said["progress"])
+        self.from_epoch = self.past.epoch
+        for watch, said in ((self.plateau, found.said["plateau"]), (self.stopping, found.said["stopping"])):
+            vars(watch).update(said)
+        with torch.no_grad():
+            for name, tensor in self.stepper.state().items():
+                tensor.copy_(found.tensors[name])
+        arrays = {
+            name.removeprefix("readings."): tensor.numpy()
+            for name, tensor in found.tensors.items()
+            if name.startswith("readings.")
+        }
+        self.recorder.load(found.said["recorder"], arrays, found.parts)
+
+    # --- the end ---
+
+    def remarks(self) -> tuple[Finding, ...]:
+        """What a reader of the scores should know of the steps behind them."""
+        told = (
+            ("one_class_batches", self.seen.voids, "batches held one class only: loss 0, no gradient"),
+            ("skipped_updates", self.seen.skipped, "updates were skipped: loss or gradient not finite"),
+        )
+        return tuple(
+            Finding(rule, "train", self.past.step, "info", value=float(count), says=f"{count} {says}")
+            for rule, count, says in told
+            if count
+        )

@@ -1,0 +1,166 @@
+"""One step of a pack: gradients, clipping, update. Nothing in it waits for the device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lab.data.batch import Batch, Dataset
+from lab.data.batching import Prepared
+from lab.probes.recorder import Recorder
+from lab.spec.experiment import Experiment
+from lab.train.feed import epoch_updates
+from lab.train.learner import Learner
+from lab.train.optim import clip_share, column, optimiser
+from lab.train.pack import Pack
+from lab.train.schedule import shares
+from lab.train.streams import Streams
+from lab.train.tasks import Task, task_of
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the device has to tell of a member."""
+
+    loss_sum: float = 0.0
+    """Over the steps of the epoch."""
+    is_active: bool = True
+    bad_step: int = -1
+    """The first step that was not finite, or -1."""
+    bad_loss: float = 0.0
+    skipped: int = 0
+    """Updates that were not made."""
+    voids: int = 0
+    """Batches that could teach nothing."""
+
+
+class Stepper:
+    """Takes the steps of a pack; whatever a member has of its own is a row of a tensor on the device.
+
+    A step whose loss or gradient norm is not finite moves nothing of that member. Unless its experiment says to
+    go on, the member is then frozen as it is, its gradient kept as evidence, until the loop hears of it.
+    """
+
+    def __init__(self, pack: Pack, learners: Sequence[Learner], task: Task, *, planned_steps: int) -> None:
+        self.pack, self.learners, self.task = pack, tuple(learners), task
+        self.recorders: tuple[Recorder, ...] = ()
+        trainings = [learner.experiment.training for learner in learners]
+        weights = pack.weights
+        self.optimiser = optimiser(trainings, weights)
+        self.clip = column(weights, [training.clip or math.inf for training in trainings])
+        self.lr = column(weights, [training.lr for training in trainings])
+        self.table = torch.cat([column(weights, shares(each, planned_steps)) for each in trainings], dim=1)
+        self.scale = column(weights, [1.0] * len(pack))
+        """What a plateau has multiplied the learning rate by."""
+        goes_on = [learner.experiment.stop_run.nan == "continue" for learner in learners]
+        self.goes_on = column(weights, goes_on) > 0
+        self._kept = [
+            [(buffer, buffer.clone()) for buffer in learner.buffers.values()] if on else []
+            for learner, on in zip(learners, goes_on, strict=True)
+        ]
+        self.active = torch.ones_like(self.goes_on)
+        self.losses = self.scale.clone()
+        """The losses of the last step, [K, 1]."""
+        self.loss_sum = torch.zeros_like(self.scale)
+        self.bad_loss = torch.zeros_like(self.scale)
+        self.bad_step, self.skipped, self.voids = torch.zeros(
+            (3, len(pack), 1), dtype=torch.int64, device=weights.device
+        )
+        self.bad_step -= 1
+
+    def step(self, step: int, batches: Sequence[Sequence[Batch]]) -> None:
+        """One update of every member from its own batches."""
+        self.pack.clear(self.active)
+        for kept in self._kept:
+            for live, copy in kept:
+                copy.copy_(live)
+        told = [self._backward(at, step, own) for at, own in enumerate(batches)]
+        self.losses = torch.stack(told)[:, None].double()
+        for recorder in self.recorders:
+            recorder.after_backward(step)
+        with torch.no_grad():
+            self._move(step)
+
+    def _backward(self, member: int, step: int, batches: Sequence[Batch]) -> Tensor:
+        """Add a member's gradients up over its batches; their mean loss comes back."""
+        learner, total = self.learners[member], torch.zeros((), device=self.pack.weights.device)
+        for part, batch in enumerate(batches):
+            learner.drop(step, part)
+            loss, is_void = self.task.loss(learner.forward(batch), batch)
+            share = loss / len(batches)
+            share.backward()  # type: ignore[no-untyped-call]
+            total = total + share.detach()
+            self.voids[member] += is_void
+        return total
+
+    def _move(self, step: int) -> None:
+        norms = self.pack.norms()
+        share = clip_share(norms, self.clip).to(norms.dtype)
+        go = self.active & norms.isfinite() & self.losses.isfinite()
+        lr = self.lr * self.scale * self.table[min(step, len(self.table) - 1)][:, None]
+        self.optimiser.step(torch.where(go, self.pack.gradients * share, 0.0), lr, go)
+        self._note(step, go)
+        for member, recorder in enumerate(self.recorders):
+            if recorder.is_on:
+                totals = (self.losses, norms, share, lr)
+                recorder.after_step(step, torch.stack([each[member, 0].to(norms.dtype) for each in totals]))
+
+    def _note(self, step: int, go: Tensor) -> None:
+        """Remember the first bad step, freeze whom it ends, and take back what it did to running statistics."""
+        is_bad = self.active & ~go
+        is_first = is_bad & (self.bad_step < 0)
+        self.bad_step = torch.where(is_first, step, self.bad_step)
+        self.bad_loss = torch.where(is_first, self.losses, self.bad_loss)
+        self.skipped += is_bad
+        self.active &= go | self.goes_on
+        self.loss_sum += self.losses
+        for went, kept in zip(go[:, 0], self._kept, strict=True):
+            for live, copy in kept:
+                live.copy_(torch.where(went, live, copy))
+
+    def read(self, member: int) -> Seen:
+        """Wait for the device, and tell what it has seen of a member."""
+        told = (self.loss_sum, self.active, self.bad_step, self.bad_loss, self.skipped, self.voids)
+        total, active, step, loss, skipped, voids = torch.cat([each[member] for each in told]).tolist()
+        return Seen(total, bool(active), int(step), loss, int(skipped), int(voids))
+
+    def state(self) -> dict[str, Tensor]:
+        """The tensors a checkpoint must hold; loading copies into them."""
+        moments = {f"optimiser.{name}": tensor for name, tensor in self.optimiser.state().items()}
+        return {
+            "weights": self.pack.weights,
+            "scale": self.scale,
+            "bad_step": self.bad_step,
+            "bad_loss": self.bad_loss,
+            "skipped": self.skipped,
+            "voids": self.voids,
+            **moments,
+            **{
+                f"buffer.{member}.{name}": buffer
+                for member, learner in enumerate(self.learners)
+                for name, buffer in learner.buffers.items()
+            },
+        }
+
+
+def first_steps(
+    experiment: Experiment, model: nn.Module, dataset: Dataset, *, seed: int, steps: int
+) -> Iterator[float]:
+    """Train a model for a few steps as the loop would; the loss of each comes as it is taken."""
+    training = experiment.training
+    learner = Learner.of(experiment, model, Streams(seed, "", frozenset(training.unpaired)))
+    task = task_of(dataset.task, dataset.shape, training)
+    stepper = Stepper(Pack([model]), [learner], task, planned_steps=steps)
+    split = Prepared(dataset.splits["train"], model, 0)
+    step, epoch = 0, 1
+    while step < steps:
+        for update in epoch_updates(split.split.sizes, training, learner.streams.key("data_order", epoch)):
+            if step < steps:
+                stepper.step(step, [[split.batch(*cut) for cut in update]])
+                yield stepper.losses.item()
+            step += 1
+        epoch += 1

@@ -1,0 +1,58 @@
+"""When a run ends before its last epoch: the patience and the bound that the experiment states."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from lab.spec.experiment import StopRun
+from lab.train.schedule import Goal
+
+
+@dataclass
+class Stopping:
+    """Watches the main validation score and the grad/weight ratio, epoch by epoch."""
+
+    stop: StopRun
+    goal: Goal
+    best: float = math.nan
+    waited: int = 0
+    beyond: int = 0
+
+    @property
+    def needs_ratio(self) -> bool:
+        """Whether gradients must be measured for it."""
+        return self.stop.grad_weight_ratio != "off"
+
+    def tell(self, score: float, ratio: float) -> tuple[Literal["done", "stopped"], str] | None:
+        """How the run ends after this epoch and why, or None to go on."""
+        if self._is_beyond(ratio):
+            said = f"grad/weight of the matrices was {ratio:.3g} in the last epoch"
+            return "stopped", f"{said}, {self.stop.grad_weight_ratio}"
+        return ("done", "") if self._is_flat(score) else None
+
+    def _is_beyond(self, ratio: float) -> bool:
+        match = re.match(StopRun.RATIO, self.stop.grad_weight_ratio)
+        if match is None:
+            return False
+        sign, bound, epochs = match[1], float(match[2]), int(match[3])
+        over = ratio > bound if sign == ">" else ratio < bound
+        self.beyond = self.beyond + 1 if over else 0
+        return self.beyond >= epochs
+
+    def _is_flat(self, score: float) -> bool:
+        match = re.match(StopRun.PLATEAU, self.stop.plateau)
+        if match is None:
+            return False
+        better = score > self.best if self.goal == "max" else score < self.best
+        if better or (math.isnan(self.best) and not math.isnan(score)):
+            self.best, self.waited = score, 0
+        else:
+            self.waited += 1
+        return self.waited >= int(match[1])
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint must hold."""
+        return {key: value for key, value in asdict(self).items() if key in ("best", "waited", "beyond")}

@@ -1,0 +1,146 @@
+"""What each task trains on and how it is scored; sums stay on the device until an epoch is over."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lab.data.batch import IGNORED, Batch, Shape
+from lab.errors import LabError, choose
+from lab.spec.experiment import Training
+from lab.spec.tasks import TASKS
+
+
+class Task(ABC):
+    """A loss, and scores that are made of sums over batches."""
+
+    main: str
+    """The score that schedules and early stopping watch on the validation graphs."""
+
+    @property
+    @abstractmethod
+    def goal(self) -> Literal["max", "min"]:
+        """Whether more of the main score is better."""
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The loss of a batch, and whether the batch can teach nothing; both 0-d tensors."""
+
+    @abstractmethod
+    def sums(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """What a batch adds to the scores, one float64 vector."""
+
+    @abstractmethod
+    def scores(self, sums: list[float]) -> dict[str, float]:
+        """The scores behind the sums over all batches of a split."""
+
+
+class ClassifyNodes(Task):
+    """Cross entropy over the scored nodes, and balanced accuracy."""
+
+    main = "acc"
+
+    def __init__(self, classes: int, *, weigh: bool = True) -> None:
+        self.classes = classes
+        self.weigh = weigh
+
+    @property
+    def goal(self) -> Literal["max", "min"]:
+        """Accuracy is to rise."""
+        return TASKS["classify_nodes"].goals["acc"]
+
+    def counts(self, labels: Tensor) -> Tensor:
+        """Nodes of each class, [classes]."""
+        return (labels.flatten()[:, None] == torch.arange(self.classes, device=labels.device)).sum(0)
+
+    def weights(self, counts: Tensor) -> Tensor:
+        """The weight of each class: the share of the batch's nodes that are of another class."""
+        if not self.weigh:
+            return torch.ones_like(counts)
+        return torch.where(counts > 0, 1 - counts / counts.sum().clamp(min=1), 0.0)
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Weighted mean over the scored nodes; 0 without a gradient where a batch holds one class only."""
+        labels = batch.y.flatten()
+        counts = self.counts(labels).to(outputs.dtype)
+        weights = self.weights(counts)
+        total = (weights * counts).sum()
+        rows = outputs.flatten(0, 1)
+        summed = functional.cross_entropy(rows, labels, weights, ignore_index=IGNORED, reduction="sum")
+        return summed / torch.where(total > 0, total, 1.0), total == 0
+
+    def sums(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Found and present nodes of each class, then balanced accuracy, loss and 1 for the batch."""
+        labels, counts = batch.y, self.counts(batch.y)
+        found = self.counts(torch.where(outputs.argmax(-1) == labels, labels, IGNORED))
+        present = counts > 0
+        balanced = (found / counts.clamp(min=1)).sum() / present.sum().clamp(min=1)
+        tail = torch.stack([balanced, self.loss(outputs, batch)[0], torch.ones_like(balanced)])
+        return torch.cat([found, counts, tail]).double()
+
+    def scores(self, sums: list[float]) -> dict[str, float]:
+        """Balanced accuracy over the split; a class without nodes is NaN and left out of the mean."""
+        found, present = sums[: self.classes], sums[self.classes : 2 * self.classes]
+        balanced, loss, batches = sums[2 * self.classes :]
+        shares = [f / p if p else math.nan for f, p in zip(found, present, strict=True)]
+        told = [share for share in shares if not math.isnan(share)]
+        return {
+            "acc": ratio(sum(told), len(told)),
+            **{f"acc_{index}": share for index, share in enumerate(shares)},
+            "acc_batches": ratio(balanced, batches),
+            "plain_acc": ratio(sum(found), sum(present)),
+            "loss": ratio(loss, batches),
+        }
+
+
+class RegressNodes(Task):
+    """Mean squared error over the real nodes; scored by the mean absolute error."""
+
+    main = "mae"
+
+    @property
+    def goal(self) -> Literal["max", "min"]:
+        """Errors are to fall."""
+        return TASKS["regress_nodes"].goals["mae"]
+
+    def _errors(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        known = batch.mask[..., None].expand_as(batch.y)
+        return torch.where(known, outputs - batch.y, 0.0), known.sum()
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Mean squared error of the batch."""
+        errors, count = self._errors(outputs, batch)
+        return errors.square().sum() / count.clamp(min=1), count == 0
+
+    def sums(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Absolute and squared errors with their count, then the loss and 1 for the batch."""
+        errors, count = self._errors(outputs, batch)
+        errors = errors.double()
+        loss, _ = self.loss(outputs, batch)
+        numbers = [errors.abs().sum(), errors.square().sum(), count, loss, torch.ones_like(count)]
+        return torch.stack([number.double() for number in numbers])
+
+    def scores(self, sums: list[float]) -> dict[str, float]:
+        """Errors over all nodes of the split."""
+        absolute, squared, count, loss, batches = sums
+        rmse = math.sqrt(squared / count) if count else math.nan
+        return {"mae": ratio(absolute, count), "rmse": rmse, "loss": ratio(loss, batches)}
+
+
+def ratio(part: float, whole: float) -> float:
+    """A mean from its sum, NaN when there is nothing to average."""
+    return part / whole if whole else math.nan
+
+
+def task_of(name: str, shape: Shape, training: Training) -> Task:
+    """The task a dataset sets, for data of this shape."""
+    if name == "classify_nodes":
+        return ClassifyNodes(shape.classes, weigh=training.class_weights == "batch")
+    if name == "regress_nodes":
+        return RegressNodes()
+    raise LabError(f"there is no task '{name}'", hint=choose(name, TASKS))
