@@ -1,0 +1,159 @@
+"""One study in MLflow: its experiment, a run of its own, and one flat run a trial; `live` and `publish` share it."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from lab.records.record import Record
+from lab.records.store import Store
+from lab.run import account
+from lab.run.account import Budget, Clock, Facts, Outline
+from lab.run.tracking import Run, Tracker
+from lab.spec.spec import digest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PUBLISHED = "lab.published"
+"""The tag that is written last: the stamp of the record that a run shows completely."""
+ENDINGS = {"done": "FINISHED", "pruned": "FINISHED", "killed": "KILLED"}
+
+
+class Mirror:
+    """A study as MLflow shows it."""
+
+    def __init__(self, tracker: Tracker, outline: Outline, store: Store, *, command: str = "") -> None:
+        self._tracker = tracker
+        self._outline = outline
+        self._store = store
+        self._experiment, self._is_new = tracker.experiment(str(outline["name"]), self._tags(command))
+
+    def runs(self) -> list[Run]:
+        """Every run of the study."""
+        return [] if self._is_new else list(self._tracker.runs(self._experiment))
+
+    def show_study(self, runs: list[Run] | None = None) -> None:
+        """Bring the study's own run up to date: its file and its plan."""
+        if runs is None and not self._is_new:
+            runs = list(self._tracker.runs(self._experiment, "lab.role", "study"))
+        current = digest(self._outline)
+        own = [run for run in runs or () if run.tags.get("lab.role") == "study"]
+        if any(run.tags.get("lab.plan") == current for run in own):
+            return
+        now = _now()
+        tags = {"lab.role": "study", "lab.study": str(self._outline["name"])}
+        run = own[0] if own else self._tracker.start(self._experiment, "study", tags=tags, started=now)
+        self._tracker.attach(run.id, _plan_files(self._outline))
+        self._tracker.log(run.id, (), {}, {"lab.plan": current, "mlflow.note.content": self._described("")})
+        self._tracker.end(run.id, "FINISHED", now)
+
+    def begin(self, facts: Facts, *, is_resumed: bool) -> tuple[Run, Budget]:
+        """The run of a trial that starts: the half-written one it left behind, else a new one."""
+        left = [] if self._is_new and not is_resumed else self.runs_of(facts.trial)
+        kept = next((run for run in left if PUBLISHED not in run.tags and _agrees(run, facts)), None)
+        for run in left:
+            if run is not kept:
+                self._tracker.delete(run.id)
+        if kept is None:
+            return self._start(facts, _now(), {"lab.status": "running"}, params=facts.params), Budget()
+        if kept.has_ended:
+            self._tracker.reopen(kept.id)
+        self._tracker.log(kept.id, (), _missing(kept, facts), {"lab.status": "running"})
+        return kept, Budget(self._tracker.history(kept.id))
+
+    def runs_of(self, trial: str) -> list[Run]:
+        """What there is of a trial: one run, unless two processes raced."""
+        return list(self._tracker.runs(self._experiment, "lab.trial", trial))
+
+    def is_complete(self, run: Run, record: Record) -> bool:
+        """Whether a run shows all of a record."""
+        facts = account.facts_of_record(record, self._outline)
+        return run.has_ended and run.tags.get(PUBLISHED) == account.stamp(record, facts)
+
+    def complete(self, record: Record, run: Run | None = None, budget: Budget | None = None) -> None:
+        """Make a trial's run show all of its record; `budget` knows what a run was sent, else MLflow is asked."""
+        facts = account.facts_of_record(record, self._outline)
+        clock = Clock.of(record)
+        if run is not None and (PUBLISHED in run.tags or not _agrees(run, facts)):
+            self._tracker.delete(run.id)
+            run = None
+        if run is None:
+            run, budget = self._start(facts, clock.started, {}), Budget()
+        budget = budget or Budget(self._tracker.history(run.id))
+        readings = self._store.readings(record.trial, study=record.study)
+        points = budget.admit(account.curves(record), reserve=account.RESERVED)
+        points += budget.admit(account.endings(record, self._outline))
+        self._tracker.attach(run.id, _files(record, readings))
+        if record.origin.data:
+            self._tracker.log_dataset(run.id, str(record.options.get("dataset.kind")), record.origin.data)
+        tags = facts.tags | account.verdict(record) | {PUBLISHED: account.stamp(record, facts)}
+        self._tracker.log(run.id, points, _missing(run, facts), tags)
+        self._tracker.end(run.id, ENDINGS.get(record.status, "FAILED"), clock.ended)
+
+    def _start(
+        self, facts: Facts, started: int, tags: Mapping[str, str], *, params: Mapping[str, str] | None = None
+    ) -> Run:
+        run = self._tracker.start(self._experiment, facts.name, tags=facts.tags | dict(tags), started=started)
+        if params:
+            self._tracker.log(run.id, (), params, {})
+        return replace(run, params=dict(params or {}))
+
+    def _tags(self, command: str) -> dict[str, str]:
+        score = self._outline.get("score") or {}
+        said = {
+            "mlflow.note.content": self._described(command),
+            "mlflow.experimentKind": "custom_model_development",
+            "lab.study": str(self._outline["name"]),
+            "lab.question": account.cut(str(self._outline.get("question", ""))),
+            "lab.file": str(self._outline.get("file", "")),
+            "lab.score": str(score.get("name", "")),
+        }
+        return {name: text for name, text in said.items() if text}
+
+    def _described(self, command: str) -> str:
+        return account.describe(self._outline, command)
+
+
+def _agrees(run: Run, facts: Facts) -> bool:
+    """Whether no parameter of a run contradicts the trial; parameters cannot be changed in MLflow."""
+    return all(facts.params.get(name, text) == text for name, text in run.params.items())
+
+
+def _missing(run: Run, facts: Facts) -> dict[str, str]:
+    return {name: text for name, text in facts.params.items() if name not in run.params}
+
+
+def _now() -> int:
+    return round(time.time() * 1000)
+
+
+def _plan_files(outline: Outline) -> dict[str, bytes]:
+    texts = {"plan.json": json.dumps(outline, indent=1), "plan.txt": account.plan_table(outline)}
+    if outline.get("source"):
+        texts["study.yaml"] = str(outline["source"])
+    return {name: text.encode() for name, text in texts.items()}
+
+
+def _files(record: Record, readings: pa.Table | None) -> dict[str, bytes]:
+    """What a trial's run keeps: the record, the readings, and what its code and machine were."""
+    origin = record.origin
+    lock = "".join(f"{name}=={version}\n" for name, version in origin.versions.items())
+    texts = {"record.json": record.to_json(), "environment.txt": lock, "changes.diff": origin.diff}
+    texts["error.txt"] = record.traceback or record.error
+    files = {name: text.encode() for name, text in texts.items() if text}
+    if readings is not None:
+        files["probes/params.parquet"] = _parquet(readings)
+    return files
+
+
+def _parquet(readings: Any) -> bytes:
+    import pyarrow.parquet as pq
+
+    sink = io.BytesIO()
+    pq.write_table(readings, sink, compression="zstd")
+    return sink.getvalue()
