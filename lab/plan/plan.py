@@ -68,6 +68,8 @@ class Plan:
     """The search block, whose cells only a sampler knows."""
     notes: tuple[str, ...] = ()
     """What a reader should know: merged cells, forbidden combinations, aliases, options without meaning."""
+    aliases: tuple[tuple[str, ...], ...] = ()
+    """Groups of main effects and two-factor interactions ("a", "a x b") that a fraction cannot tell apart."""
     source: str = ""
     """The study file's text."""
     file: str = ""
@@ -108,6 +110,7 @@ class Plan:
             "cells": [{"id": cell.id, "label": cell.label, "levels": plain(cell.levels)} for cell in self.cells],
             "trials": [trial.id for trial in self.all_trials],
             "notes": list(self.notes),
+            "aliases": [list(group) for group in self.aliases],
         }
 
 
