@@ -50,6 +50,7 @@ class Score(Spec):
     @model_validator(mode="before")
     @classmethod
     def _shorthand(cls, said: Any) -> Any:
+        """The name alone: valid.acc."""
         return {"name": said} if isinstance(said, str) else said
 
 
@@ -99,6 +100,7 @@ class Levels(Spec):
     @model_validator(mode="before")
     @classmethod
     def _shorthand(cls, said: Any) -> Any:
+        """A list of levels, or one of the words all, off."""
         return said if isinstance(said, dict) else {"values": said}
 
     @model_validator(mode="after")
