@@ -25,6 +25,7 @@ class Planted:
             "score": {"name": "valid.acc", "goal": "max", "at": "best_epoch", "final": "test.acc"},
             "factors": list(levels),
             "reference": self.ids[0],
+            "base": grid[0],
             "cells": [{"id": key, "label": labelled(cell), "levels": cell} for key, cell in self.cells.items()],
             "trials": trials,
             "notes": [],

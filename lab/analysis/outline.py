@@ -31,6 +31,8 @@ class Outline:
     final: str | None
     factors: tuple[str, ...]
     reference: str
+    base: Mapping[str, Level]
+    """The reference's levels, whether or not it is a cell of the plan."""
     cells: Mapping[str, PlannedCell]
     trials: tuple[str, ...]
     notes: tuple[str, ...] = ()
@@ -49,6 +51,7 @@ class Outline:
             final=score.get("final"),
             factors=tuple(said["factors"]),
             reference=said["reference"],
+            base=said.get("base", {}),
             cells={cell["id"]: PlannedCell(**cell) for cell in said["cells"]},
             trials=tuple(said["trials"]),
             notes=tuple(said.get("notes", ())),
@@ -61,20 +64,27 @@ class Outline:
 
     def told(self, cell: str) -> str:
         """How a cell is told to a reader: its own name, or what it changes about the reference."""
-        planned, base = self.cells[cell], self.cells.get(self.reference)
-        if base is None or planned.label != labelled(planned.levels):
+        planned = self.cells[cell]
+        if planned.label != labelled(planned.levels):
             return planned.label
-        changed = {key: level for key, level in planned.levels.items() if base.levels.get(key) != level}
-        return labelled(changed) if changed else "the base"
+        if cell == self.reference:
+            return "the base"
+        changed = {key: level for key, level in planned.levels.items() if self.base.get(key, level) != level}
+        return labelled(changed or planned.levels)
 
 
 def labelled(levels: Mapping[str, Level]) -> str:
     """Levels in one line, each factor by the last word of its path."""
-    return ", ".join(f"{key.rsplit('.', 1)[-1]}={_plain(level)}" for key, level in levels.items()) or "base"
+    return ", ".join(f"{key.rsplit('.', 1)[-1]}={shown(level)}" for key, level in levels.items()) or "base"
 
 
-def _plain(level: Level) -> Level:
-    return tuple(level) if isinstance(level, list) else level
+def shown(level: Level) -> str:
+    """A level as a reader sees it; a list like a tuple, as the plan has it."""
+    return str(_tuples(level))
+
+
+def _tuples(level: Level) -> Level:
+    return tuple(_tuples(each) for each in level) if isinstance(level, list) else level
 
 
 def split_trial(trial: str) -> tuple[str, int, int]:

@@ -69,14 +69,16 @@ def gather(store: Store, study: str) -> Results:
 
 
 def _planned(store: Store, outline: Outline, trial: str, place: str | None) -> Row:
-    record = store.read(trial, study=place) if place is not None else None
     cell, seed, repeat = split_trial(trial)
     role = "floor" if repeat else "compare"
     planned = outline.cells.get(cell)
     row = Row(trial, cell, planned.label if planned else cell, seed, repeat, role)
     if planned is not None:
         row = replace(row, levels=planned.levels)
-    return row if record is None else _seen(row, record, outline)
+    record = store.read(trial, study=place) if place is not None else None
+    if record is None or (place != outline.name and record.status != "done"):
+        return row  # what failed for another study is run anew for this one
+    return _seen(row, record, outline)
 
 
 def _sampled(store: Store, outline: Outline, study: str) -> Iterator[Row | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -96,6 +97,14 @@ class Plan:
         """The same plan with these trials done."""
         return replace(self, skipped=self.skipped | done)
 
+    def _base_levels(self) -> Mapping[str, Level]:
+        """The base's level of every factor, also of those that exist only elsewhere."""
+        levels = dict(self.reference.levels)
+        for name in self.study.factors:
+            with suppress(AttributeError):
+                levels.setdefault(name, self.reference.experiment.get(name))
+        return levels
+
     def outline(self) -> dict[str, object]:
         """What a report needs of the plan, as plain data, kept beside the records."""
         score = self.study.score
@@ -107,6 +116,7 @@ class Plan:
             "score": score.options(),
             "factors": list(self.study.factors),
             "reference": self.reference.id,
+            "base": plain(self._base_levels()),
             "cells": [{"id": cell.id, "label": cell.label, "levels": plain(cell.levels)} for cell in self.cells],
             "trials": [trial.id for trial in self.all_trials],
             "notes": list(self.notes),

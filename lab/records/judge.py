@@ -55,13 +55,14 @@ def _series(readings: pa.Table, probe: str, statistic: str) -> Iterator[tuple[st
         told = told.filter(pc.equal(told["probe"], probe))
     if not told.num_rows:
         return
-    names = np.asarray(told["name"].to_pylist())
-    steps = told["step"].to_numpy()
-    order = np.lexsort((steps, names))
-    names, steps, values = names[order], steps[order], told[statistic].to_numpy()[order]
-    starts = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1), len(names)]
-    for start, end in pairwise(starts):
-        yield str(names[start]), Readings(steps[start:end], values[start:end])
+    words = pc.dictionary_encode(told["name"].cast("string")).combine_chunks()
+    codes, steps = words.indices.to_numpy(), told["step"].to_numpy()
+    order = np.lexsort((steps, codes))
+    codes, steps, values = codes[order], steps[order], told[statistic].to_numpy()[order]
+    names = words.dictionary.to_pylist()
+    bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1), len(codes)]
+    found = {names[codes[start]]: Readings(steps[start:end], values[start:end]) for start, end in pairwise(bounds)}
+    yield from sorted(found.items())
 
 
 @dataclass(frozen=True, eq=False)

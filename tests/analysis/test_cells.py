@@ -17,7 +17,7 @@ from lab.records.store import Store
 def outline(cells: int, goal: str = "max") -> Outline:
     ids = [f"c{number}" for number in range(cells)]
     planned = {cell: PlannedCell(cell, cell, {"f": number}) for number, cell in enumerate(ids)}
-    return Outline("s", "?", "", "valid.acc", goal, "best_epoch", None, ("f",), ids[0], planned, ())
+    return Outline("s", "?", "", "valid.acc", goal, "best_epoch", None, ("f",), ids[0], {"f": 0}, planned, ())
 
 
 def done(scores: list[list[float]], first_seed: int = 0) -> list[Row]:

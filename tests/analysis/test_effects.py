@@ -1,5 +1,6 @@
 """Main effects: planted ones are found with all else equal, none from noise, and holes are not papered over."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -12,7 +13,7 @@ from lab.analysis.rows import Row
 
 def outline(cells: list[dict[str, object]], factors: tuple[str, ...]) -> Outline:
     planned = {f"c{number}": PlannedCell(f"c{number}", "", levels) for number, levels in enumerate(cells)}
-    return Outline("s", "?", "", "valid.acc", "max", "best_epoch", None, factors, "c0", planned, ())
+    return Outline("s", "?", "", "valid.acc", "max", "best_epoch", None, factors, "c0", cells[0], planned, ())
 
 
 def grid(**levels: list[object]) -> list[dict[str, object]]:
@@ -106,10 +107,55 @@ def test_a_level_that_is_a_list_is_a_level() -> None:
     assert (effect.level, effect.against, effect.difference.mean) == ([0, 1, 2], [0, 1], 1.0)
 
 
-def test_without_the_reference_there_are_no_effects() -> None:
-    planned = outline(grid(a=[0, 1]), ("a",))
-    lost = Outline(**{**planned.__dict__, "reference": "elsewhere"})
-    assert effects([row(0, 0, 1.0)], lost) == ()
+def test_where_the_base_is_no_cell_its_levels_still_count() -> None:
+    planned = outline(grid(a=[0, 1], b=[1, 2]), ("a", "b"))
+    elsewhere = replace(planned, reference="elsewhere", base={"a": 1, "b": 0})
+    found = effects([row(number, seed, float(number)) for number in range(4) for seed in range(2)], elsewhere)
+    assert [(each.factor, each.level, each.against) for each in found] == [("a", 0, 1), ("b", 1, 0), ("b", 2, 0)]
+    assert found[0].difference.mean == -2.0
+    assert found[1].difference.n == 0
+
+
+def test_a_factor_that_exists_only_elsewhere_stands_at_the_base_level() -> None:
+    cells: list[dict[str, object]] = [{"mixer": "gate"}, {"mixer": "dot", "heads": 1}, {"mixer": "dot", "heads": 4}]
+    planned = replace(outline(cells, ("mixer", "heads")), base={"mixer": "gate", "heads": 1})
+    found = by_name(effects([row(number, seed, number**2.0) for number in range(3) for seed in range(2)], planned))
+    assert (found["mixer", "dot"].pairs, found["mixer", "dot"].difference.mean) == (1, 1.0)
+    assert (found["heads", 4].pairs, found["heads", 4].difference.mean) == (1, 3.0)
+
+
+def half_fraction() -> list[dict[str, object]]:
+    return [{"a": a, "b": b, "c": (a + b) % 2} for a, b in product([0, 1], [0, 1])]
+
+
+def test_a_fraction_is_read_by_contrasts_of_all_its_cells() -> None:
+    cells = half_fraction()
+    generator = np.random.default_rng(0)
+    rows = [
+        row(number, seed, 0.1 * int(str(cell["a"])) + 0.3 * int(str(cell["c"])) + generator.normal(0, 0.01))
+        for number, cell in enumerate(cells)
+        for seed in range(20)
+    ]
+    found = by_name(effects(rows, outline(cells, ("a", "b", "c"))))
+    assert all(effect.is_contrast for effect in found.values())
+    assert found["a", 1].difference.mean == pytest.approx(0.1, abs=0.01)
+    assert found["b", 1].difference.mean == pytest.approx(0.0, abs=0.01)
+    assert found["c", 1].difference.mean == pytest.approx(0.3, abs=0.01)
+    assert [found[name, 1].told_apart for name in "abc"] == [True, False, True]
+
+
+def test_a_fraction_with_a_hole_counts_only_seeds_without_one() -> None:
+    rows = [row(number, seed, float(seed)) for number in range(4) for seed in range(4) if (number, seed) != (2, 3)]
+    found = effects(rows, outline(half_fraction(), ("a", "b", "c")))
+    assert {effect.difference.n for effect in found} == {3}
+
+
+def test_cells_out_of_balance_give_no_effect() -> None:
+    cells: list[dict[str, object]] = [{"a": 0, "b": 0}, {"a": 1, "b": 1}]
+    found = effects(
+        [row(number, seed, float(number)) for number in range(2) for seed in range(3)], outline(cells, ("a", "b"))
+    )
+    assert [effect.difference.n for effect in found] == [0, 0]
 
 
 def test_nothing_in_yet_gives_effects_without_numbers() -> None:

@@ -1,0 +1,104 @@
+"""Report: everything a study says, worked out once and shown as text, as JSON or as a page."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from lab.analysis.cells import CellScore, Ranking, rank
+from lab.analysis.effects import Effect, effects
+from lab.analysis.health import Failure, Floor, RuleFindings, failures, findings, floor, pending
+from lab.analysis.outline import Outline, PlannedCell
+from lab.analysis.rows import Row, gather
+from lab.records.record import Origin
+from lab.records.store import Store
+
+
+@dataclass(frozen=True)
+class Report:
+    """A study's records, held against its plan."""
+
+    outline: Outline
+    rows: tuple[Row, ...]
+    strangers: int = 0
+
+    @cached_property
+    def ranking(self) -> Ranking:
+        """The cells by score."""
+        return rank(self.rows, self.outline)
+
+    @cached_property
+    def effects(self) -> tuple[Effect, ...]:
+        """The main effects by factor and level."""
+        return effects(self.rows, self.outline)
+
+    @cached_property
+    def failures(self) -> tuple[Failure, ...]:
+        """Failed trials by class."""
+        return failures(self.rows)
+
+    @cached_property
+    def findings(self) -> tuple[RuleFindings, ...]:
+        """What rules said."""
+        return findings(self.rows)
+
+    @cached_property
+    def floor(self) -> Floor | None:
+        """What is left when nothing differs."""
+        return floor(self.rows)
+
+    @cached_property
+    def statuses(self) -> Mapping[str, int]:
+        """How the planned and the sampled trials ended."""
+        return Counter(row.status for row in self.rows)
+
+    @property
+    def pending(self) -> int:
+        """Planned trials that are not in."""
+        return pending(self.rows)
+
+    @cached_property
+    def tried(self) -> tuple[CellScore, ...]:
+        """The settings of a search, best mean first."""
+        sampled = [replace(row, role="compare") for row in self.rows if row.role == "search"]
+        cells = {row.cell: PlannedCell(row.cell, row.label or row.cell, row.levels) for row in sampled}
+        return rank(sampled, replace(self.outline, cells=cells)).scored
+
+    @cached_property
+    def origins(self) -> tuple[Origin, ...]:
+        """The places and states of the code that trials were run in, the commonest first."""
+        seen: Counter[int] = Counter()
+        by_id: dict[int, Origin] = {}
+        for row in self.rows:
+            if row.origin is not None:
+                seen[id(row.origin)] += 1
+                by_id[id(row.origin)] = row.origin
+        return tuple(by_id[key] for key, _ in seen.most_common())
+
+    @cached_property
+    def lines(self) -> Mapping[str, float]:
+        """Known scores of the data set, where all trials agree on them."""
+        told = [origin.data_lines for origin in self.origins if origin.data_lines]
+        return (
+            {name: value for name, value in told[0].items() if all(t.get(name) == value for t in told)} if told else {}
+        )
+
+    @property
+    def command(self) -> str:
+        """What repeats the study, or goes on with it."""
+        said = next((origin.command for origin in self.origins if origin.command), "")
+        return said or (f"lab run {self.outline.file}" if self.outline.file else "")
+
+    @cached_property
+    def seconds(self) -> float:
+        """Training time of all trials together."""
+        return math.fsum(row.seconds for row in self.rows if math.isfinite(row.seconds))
+
+
+def study_report(store: Store, study: str) -> Report:
+    """Work a study's report out of its records."""
+    results = gather(store, study)
+    return Report(results.outline, results.rows, results.strangers)
