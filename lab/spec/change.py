@@ -43,6 +43,8 @@ def change(experiment: Experiment, changes: Mapping[str, Any]) -> Experiment:
 
 def spelled(value: Any) -> Any:
     """A spec as a file would spell it, with every option written out."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
     if isinstance(value, Spec):
         return {name: spelled(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, Mapping):

@@ -81,7 +81,7 @@ class Spec(BaseModel):
                 inner = value.content()
                 if inner or field.is_required():
                     said[name] = inner
-            elif field.is_required() or name == "kind" or value != field.get_default(call_default_factory=True):
+            elif field.is_required() or name == "kind" or value != _default(field):
                 said[name] = plain(value)
         if self.version != 1:
             said["version"] = self.version
@@ -184,13 +184,23 @@ def finite_choices(annotation: Any) -> tuple[Any, ...] | None:
     return None
 
 
+def _default(field: FieldInfo) -> Any:
+    """A field's default, without the copy that pydantic makes of it: it is only compared with."""
+    return field.default if field.default_factory is None else field.get_default(call_default_factory=True)
+
+
 def option_factor(field: FieldInfo) -> Factor | None:
     """The factor mark of a field, if it has one."""
     return next((mark for mark in field.metadata if isinstance(mark, Factor)), None)
 
 
+_SCALARS = frozenset({bool, int, float, str})
+
+
 def plain(value: Any) -> Any:
     """A value as JSON would hold it: tuples become lists, specs become mappings."""
+    if value is None or type(value) in _SCALARS:
+        return value
     if isinstance(value, Spec):
         return value.content()
     if isinstance(value, Mapping):
