@@ -1,0 +1,136 @@
+"""Optuna's storage, its studies and their parameters; with the two files named like this one, all that imports it."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    check_distribution_compatibility,
+)
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.study import StudyDirection
+
+from lab.errors import LabError, Place
+from lab.spec.spec import Level
+from lab.spec.study import Score
+
+GRACE = 10
+"""Seconds after which the lock of a killed process is broken; Optuna's own 30 would block every other writer."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A parameter that takes one of some values."""
+
+    values: tuple[Level, ...]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A parameter that takes a number between two bounds."""
+
+    low: float
+    high: float
+    is_log: bool = False
+    step: float | None = None
+    is_whole: bool = False
+
+
+Dimension = Choices | Interval
+
+
+def open_storage(root: Path) -> BaseStorage:
+    """The storage that LAB_OPTUNA names, or the journal file beside the records."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    url = os.environ.get("LAB_OPTUNA", "")
+    place = root / "optuna.journal"
+    try:
+        return optuna.storages.get_storage(url) if url else _open_journal(place)
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}".splitlines()[0]
+        hint = "see that LAB_OPTUNA names a database that answers, or leave it out for the file under mlruns/"
+        if not url:
+            hint = "see that it may be written; if it is broken, move it away: it is made again from the records"
+        where = Place(url.rsplit("@", 1)[-1] or str(place))
+        raise LabError(f"Optuna's storage cannot be opened ({told})", where=where, hint=hint) from error
+
+
+def _open_journal(place: Path) -> BaseStorage:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    lock = JournalFileOpenLock(str(place), grace_period=GRACE)
+    _cut_half_line(place, lock)
+    if place.exists() and not os.access(place, os.W_OK):
+        raise PermissionError(f"{place} is read-only")
+    return JournalStorage(JournalFileBackend(str(place), lock_obj=lock))
+
+
+def _cut_half_line(place: Path, lock: JournalFileOpenLock) -> None:
+    """A writer that was cut off in the middle of a line would make all that is written after it unreadable."""
+    if not place.exists() or place.stat().st_size == 0 or _ends_a_line(place):
+        return
+    lock.acquire()
+    try:
+        if not _ends_a_line(place):
+            os.truncate(place, place.read_bytes().rfind(b"\n") + 1)
+    finally:
+        lock.release()
+
+
+def _ends_a_line(place: Path) -> bool:
+    with place.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
+
+
+def _direction(score: Score) -> StudyDirection:
+    return StudyDirection.MAXIMIZE if score.goal == "max" else StudyDirection.MINIMIZE
+
+
+def study_id(
+    storage: BaseStorage, name: str, scores: Sequence[Score], distributions: Mapping[str, BaseDistribution]
+) -> int:
+    """The study of this name; made anew when the file it was made for has changed so far that it cannot go on."""
+    directions = [_direction(score) for score in scores]
+    study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
+    if study.directions != directions or not _fits(study, distributions):
+        optuna.delete_study(study_name=name, storage=storage)
+        study = optuna.create_study(storage=storage, study_name=name, directions=directions)
+    names = [score.name for score in scores]
+    if study.metric_names != names:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            study.set_metric_names(names)
+    return storage.get_study_id_from_name(name)
+
+
+def _fits(study: optuna.Study, distributions: Mapping[str, BaseDistribution]) -> bool:
+    """Whether parameters still are what they were: Optuna refuses a factor that has gained a level."""
+    seen: dict[str, BaseDistribution] = {}
+    for trial in study.get_trials(deepcopy=False):
+        seen |= trial.distributions
+    try:
+        for name in seen.keys() & distributions.keys():
+            check_distribution_compatibility(seen[name], distributions[name])
+    except ValueError:
+        return False
+    return True
+
+
+def distribution(dimension: Dimension) -> BaseDistribution:
+    """A parameter as Optuna says it."""
+    if isinstance(dimension, Choices):
+        return CategoricalDistribution(dimension.values)
+    if dimension.is_whole:
+        step = int(dimension.step) if dimension.step else 1
+        return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.is_log, step=step)
+    return FloatDistribution(dimension.low, dimension.high, log=dimension.is_log, step=dimension.step)
