@@ -23,7 +23,7 @@ from lab.train.feed import epoch_updates
 from lab.train.learner import Learner
 from lab.train.member import Member, Progress
 from lab.train.pack import Pack
-from lab.train.schedule import Plateau, share
+from lab.train.schedule import Plateau
 from lab.train.scoring import score_splits
 from lab.train.step import Seen, Stepper
 from lab.train.stopping import Stopping
@@ -119,9 +119,7 @@ class Run:
         """Score the epoch that was just trained, and remember it."""
         wanted = [name for name in SCORED if name != "train" or self.training.evaluate_train]
         splits = {name: self.splits[name] for name in wanted if name in self.splits}
-        rate = self.training.lr * self.plateau.scale
-        rate *= share(self.training, self.past.step - 1, self.planned_steps)
-        scores = {"epoch": float(self.past.epoch), "lr": rate}
+        scores = {"epoch": float(self.past.epoch), "lr": self.seen.lr}
         scores |= score_splits(self.learner, splits, self.task) | {"train.loss": self.mean_loss}
         self.past.remember(scores)
         return scores

@@ -1,10 +1,14 @@
-"""The learning rate over time: a table over steps where it is pure, and a plateau that watches the score."""
+"""The learning rate over time: a table over steps, and a plateau that watches the score and scales it."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
+
+import torch
+from torch import Tensor
 
 from lab.spec.experiment import Training
 
@@ -13,19 +17,22 @@ THRESHOLD = 1e-4
 """Relative gain that counts as better for `plateau`, as in torch's scheduler of that name."""
 
 
-def shares(training: Training, steps: int) -> list[float]:
-    """Share of the highest learning rate at each of so many steps."""
-    return [share(training, step, steps) for step in range(max(steps, 1))]
+def rates(training: Training, steps: int) -> Tensor:
+    """The learning rate of each step; what the last entry says holds on from there."""
+    step = torch.arange(max(steps if training.schedule == "cosine" else training.warmup + 1, 1), dtype=torch.float64)
+    rising = (step + 1) / max(training.warmup, 1)
+    falling = torch.ones_like(step)
+    if training.schedule == "cosine":
+        past = (step - training.warmup) / max(steps - training.warmup, 1)
+        falling = 0.5 * (1 + (math.pi * past).cos())
+    return training.lr * torch.where(step < training.warmup, rising, falling)
 
 
-def share(training: Training, step: int, steps: int) -> float:
-    """Share of the highest learning rate at one of so many steps."""
-    if step < training.warmup:
-        return (step + 1) / training.warmup
-    if training.schedule != "cosine":
-        return 1.0
-    span = max(steps - training.warmup, 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - training.warmup) / span))
+def stacked(tables: Sequence[Tensor]) -> Tensor:
+    """The tables of several members side by side, [steps, K], short ones held on."""
+    longest = max(len(table) for table in tables)
+    at = torch.arange(longest)
+    return torch.stack([table[at.clamp(max=len(table) - 1)] for table in tables], dim=1)
 
 
 @dataclass

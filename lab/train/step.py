@@ -17,7 +17,7 @@ from lab.train.feed import epoch_updates
 from lab.train.learner import Learner
 from lab.train.optim import clip_share, column, optimiser
 from lab.train.pack import Pack
-from lab.train.schedule import shares
+from lab.train.schedule import rates, stacked
 from lab.train.streams import Streams
 from lab.train.tasks import Task, task_of
 
@@ -28,6 +28,8 @@ class Seen:
 
     loss_sum: float = 0.0
     """Over the steps of the epoch."""
+    lr: float = 0.0
+    """Of the last step."""
     is_active: bool = True
     bad_step: int = -1
     """The first step that was not finite, or -1."""
@@ -52,8 +54,7 @@ class Stepper:
         weights = pack.weights
         self.optimiser = optimiser(trainings, weights)
         self.clip = column(weights, [training.clip or math.inf for training in trainings])
-        self.lr = column(weights, [training.lr for training in trainings])
-        self.table = torch.cat([column(weights, shares(each, planned_steps)) for each in trainings], dim=1)
+        self.rates = stacked([rates(each, planned_steps) for each in trainings]).to(weights.device)
         self.scale = column(weights, [1.0] * len(pack))
         """What a plateau has multiplied the learning rate by."""
         goes_on = [learner.experiment.stop_run.nan == "continue" for learner in learners]
@@ -65,6 +66,7 @@ class Stepper:
         self.active = torch.ones_like(self.goes_on)
         self.losses = self.scale.clone()
         """The losses of the last step, [K, 1]."""
+        self.lr = self.scale.clone()
         self.loss_sum = torch.zeros_like(self.scale)
         self.bad_loss = torch.zeros_like(self.scale)
         self.bad_step, self.skipped, self.voids = torch.zeros(
@@ -101,12 +103,12 @@ class Stepper:
         norms = self.pack.norms()
         share = clip_share(norms, self.clip).to(norms.dtype)
         go = self.active & norms.isfinite() & self.losses.isfinite()
-        lr = self.lr * self.scale * self.table[min(step, len(self.table) - 1)][:, None]
-        self.optimiser.step(torch.where(go, self.pack.gradients * share, 0.0), lr, go)
+        self.lr = self.scale * self.rates[min(step, len(self.rates) - 1)][:, None]
+        self.optimiser.step(torch.where(go, self.pack.gradients * share, 0.0), self.lr, go)
         self._note(step, go)
         for member, recorder in enumerate(self.recorders):
             if recorder.is_on:
-                totals = (self.losses, norms, share, lr)
+                totals = (self.losses, norms, share, self.lr)
                 recorder.after_step(step, torch.stack([each[member, 0].to(norms.dtype) for each in totals]))
 
     def _note(self, step: int, go: Tensor) -> None:
@@ -124,9 +126,9 @@ class Stepper:
 
     def read(self, member: int) -> Seen:
         """Wait for the device, and tell what it has seen of a member."""
-        told = (self.loss_sum, self.active, self.bad_step, self.bad_loss, self.skipped, self.voids)
-        total, active, step, loss, skipped, voids = torch.cat([each[member] for each in told]).tolist()
-        return Seen(total, bool(active), int(step), loss, int(skipped), int(voids))
+        told = (self.loss_sum, self.lr, self.active, self.bad_step, self.bad_loss, self.skipped, self.voids)
+        total, lr, active, step, loss, skipped, voids = torch.cat([each[member] for each in told]).tolist()
+        return Seen(total, lr, bool(active), int(step), loss, int(skipped), int(voids))
 
     def state(self) -> dict[str, Tensor]:
         """The tensors a checkpoint must hold; loading copies into them."""

@@ -1,0 +1,110 @@
+"""Building a model: weights by module name, nothing ambient, and the first steps that tell cells apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from small_trial import GIN, TRANSFORMER, data_of, experiment, run
+from torch import Tensor, nn
+
+from lab.data.batch import Shape
+from lab.errors import LabError
+from lab.spec.models import GraphTransformer
+from lab.train.build import build_model, count_params, smoke
+from lab.zoo.parts import Dropout
+
+pytestmark = pytest.mark.torch
+
+SHAPE = Shape(nodes=40, classes=2, tokens=3)
+
+
+def weights(said: dict[str, Any], seed: int = 0, cell: str = "", **sections: Any) -> dict[str, Tensor]:
+    model = build_model(experiment(said, **sections), SHAPE, seed, cell)
+    return {name: parameter.detach() for name, parameter in model.named_parameters()}
+
+
+def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> set[str]:
+    return {name for name in one.keys() & other.keys() if torch.equal(one[name], other[name])}
+
+
+def test_a_seed_fixes_the_weights() -> None:
+    assert equal(weights(GIN), weights(GIN)) == weights(GIN).keys()
+    assert "embedding.weight" not in equal(weights(GIN), weights(GIN, seed=1))
+
+
+@pytest.mark.parametrize("change", [{"mlp_norm": "none"}, {"attention_norm": "none"}, {"layers": 4}, {"dropout": 0.3}])
+def test_what_two_cells_share_starts_equal(change: dict[str, Any]) -> None:
+    base, other = weights(TRANSFORMER), weights(TRANSFORMER | change)
+    shared = {name for name in base.keys() & other.keys() if base[name].shape == other[name].shape}
+    assert equal(base, other) == shared
+    assert len(shared) >= 20
+
+
+def test_an_unpaired_init_draws_by_cell() -> None:
+    told = [weights(GIN, cell=cell, training={"unpaired": ["init"]}) for cell in ("one", "other")]
+    assert "embedding.weight" not in equal(*told)
+    paired = [weights(GIN, cell=cell) for cell in ("one", "other")]
+    assert equal(*paired) == paired[0].keys()
+
+
+def test_building_leaves_the_ambient_generator_alone() -> None:
+    before = torch.get_rng_state()
+    weights(GIN)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_every_dropout_has_a_site_of_its_own() -> None:
+    model = build_model(experiment(TRANSFORMER | {"dropout": 0.1}), SHAPE, 0)
+    sites = [module.site for module in model.modules() if isinstance(module, Dropout)]
+    assert len(sites) > 4
+    assert len(set(sites)) == len(sites)
+
+
+class Bare(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+
+def test_a_module_that_cannot_draw_its_parameters_anew_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = experiment(TRANSFORMER)
+    monkeypatch.setattr(GraphTransformer, "build", lambda self, shape: nn.Sequential(nn.Linear(2, 2), Bare()))
+    with pytest.raises(LabError, match="Bare at '1' owns parameters"):
+        build_model(said, SHAPE, 0)
+
+
+def test_parameters_are_counted_without_the_frozen_ones() -> None:
+    free, frozen = experiment(TRANSFORMER), experiment(TRANSFORMER | {"positional": {"freeze": True}})
+    assert count_params(free) == sum(w.numel() for w in weights(TRANSFORMER).values())
+    assert count_params(free) - count_params(frozen) == 2 * (2 + 1)
+
+
+def test_the_first_steps_are_those_of_the_loop() -> None:
+    said = experiment(dataset={"train": 8}, training={"epochs": 1, "batch": 4})
+    trace, outcome = smoke(said, steps=2), run(said)
+    assert outcome.history["train.loss"][0] == pytest.approx(sum(trace.losses) / 2, rel=1e-12)
+    assert trace.epoch_steps == 2
+    assert trace.num_params == outcome.scores["cost.params"]
+    assert trace.step_ms > 0
+
+
+def test_a_change_that_does_nothing_leaves_the_first_losses_as_they_are() -> None:
+    base = smoke(experiment(TRANSFORMER), steps=2)
+    idle = smoke(experiment(TRANSFORMER | {"gin_jumping": "sum"}), steps=2)
+    active = smoke(experiment(TRANSFORMER | {"norm_first": False}), steps=2)
+    assert (idle.params, idle.losses) == (base.params, base.losses)
+    assert active.losses != base.losses
+
+
+def test_a_smoke_run_takes_as_many_steps_as_asked_even_beyond_an_epoch() -> None:
+    said = experiment(dataset={"train": 8}, training={"batch": 4})
+    assert len(smoke(said, steps=5).losses) == 5
+
+
+def test_data_is_drawn_by_the_seed_only_where_the_spec_says_so() -> None:
+    fixed, fresh = experiment(), experiment(dataset={"draw": "per_seed"})
+    shapes = [smoke(said, seed=1).losses for said in (fixed, fresh)]
+    assert shapes[0] != shapes[1]
+    assert data_of(fixed).shape.classes == 2

@@ -1,0 +1,48 @@
+"""When a run ends early: patience on the score, a bound on grad/weight."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from lab.spec.experiment import StopRun
+from lab.train.stopping import Stopping
+
+
+def test_without_rules_nothing_ends_a_run() -> None:
+    stopping = Stopping(StopRun(), "max")
+    assert all(stopping.tell(score, 1e9) is None for score in [0.5] * 100)
+
+
+def test_patience_counts_epochs_without_a_better_score() -> None:
+    stopping = Stopping(StopRun(plateau="2 epochs"), "max")
+    told = [stopping.tell(score, math.nan) for score in (0.5, 0.6, 0.6, 0.55)]
+    assert told == [None, None, None, ("done", "")]
+
+
+def test_patience_knows_that_errors_are_to_fall() -> None:
+    stopping = Stopping(StopRun(plateau="1 epoch"), "min")
+    assert [stopping.tell(score, math.nan) for score in (3.0, 2.0, 2.5)] == [None, None, ("done", "")]
+
+
+def test_a_score_that_is_never_told_runs_out_of_patience() -> None:
+    stopping = Stopping(StopRun(plateau="2 epochs"), "max")
+    assert [stopping.tell(math.nan, math.nan) for _ in range(2)] == [None, ("done", "")]
+
+
+@pytest.mark.parametrize(
+    ("said", "ratios"), [("> 1 for 2 epochs", (2, 0.5, 2, 3)), ("< 1e-3 for 2 epochs", (0, 1, 0, 0))]
+)
+def test_a_ratio_must_lie_beyond_its_bound_for_so_many_epochs_in_a_row(said: str, ratios: tuple[float, ...]) -> None:
+    stopping = Stopping(StopRun(grad_weight_ratio=said), "max")
+    told = [stopping.tell(0.5, ratio) for ratio in ratios]
+    assert told[:3] == [None, None, None]
+    assert told[3] is not None
+    assert told[3][0] == "stopped"
+    assert said in told[3][1]
+
+
+def test_a_ratio_that_was_not_read_is_within_every_bound() -> None:
+    stopping = Stopping(StopRun(grad_weight_ratio="> 1 for 1 epoch"), "max")
+    assert stopping.tell(0.5, math.nan) is None
