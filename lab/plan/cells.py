@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from lab.errors import LabError
@@ -17,7 +18,7 @@ from lab.spec.experiment import Experiment
 from lab.spec.files import StudyFile
 from lab.spec.spec import plain
 
-MOST_CELLS = 50_000
+MOST_CELLS = 20_000
 MOST_TOLD = 8
 """Different mistakes that are told of a design's cells."""
 
@@ -42,12 +43,12 @@ class Cells:
         """Take in a block."""
         before, dropped = len(self.found), 0
         try:
-            for draft in drawing.drafts():
-                self.drawn += 1
-                if self.drawn > MOST_CELLS:
-                    hint = "cross fewer factors, or use fractional or search"
-                    raise LabError(f"the design has more than {MOST_CELLS} cells", where=drawing.where, hint=hint)
-                dropped += not self._take(draft)
+            drafts = list(islice(drawing.drafts(), MOST_CELLS + 1 - self.drawn))
+            self.drawn += len(drafts)
+            if self.drawn > MOST_CELLS:
+                hint = "cross fewer factors, or use fractional or search"
+                raise LabError(f"the design has more than {MOST_CELLS} cells", where=drawing.where, hint=hint)
+            dropped = sum(not self._take(draft) for draft in drafts)
         except LabError as problem:
             self._tell(problem)
         self.added.append((drawing.title, len(self.found) - before))

@@ -107,6 +107,8 @@ def check_condition(condition: Condition, menu: Mapping[str, Choice]) -> list[La
 
 def same(one: object, other: object) -> bool:
     """Equality without Python's liberties: true is not 1, and a list equals a tuple of the same values."""
+    if type(one) is type(other) and not isinstance(one, list | tuple | dict):
+        return bool(one == other)
     one, other = plain(one), plain(other)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))

@@ -102,7 +102,7 @@ def _notes(cells: Cells, drawings: Sequence[Drawing], *, is_matched: bool) -> It
     yield from _grid_note(cells, drawings)
     yield from (each.note for each in rules.forbidden)
     yield from cells.notes
-    if all(cell.experiment.id != ground.base.id for cell in cells.found.values()):
+    if cell_of(cells.file, ground, ground.base).id not in cells.found:
         yield "the base is no cell of this design: effects are read between its cells, not against the base"
     taking_part = {factor.name for drawing in drawings for factor in drawing.factors}
     for name in study.factors:

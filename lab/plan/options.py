@@ -18,9 +18,9 @@ def value_at(experiment: Experiment, path: str) -> Any:
     """The value behind a path, or ABSENT where this experiment has no such option."""
     value: Any = experiment
     for name in path.split("."):
-        if not isinstance(value, Spec) or name not in type(value).model_fields:
+        if not isinstance(value, Spec):
             return ABSENT
-        value = getattr(value, name)
+        value = vars(value).get(name, ABSENT)
     return value
 
 
