@@ -39,6 +39,8 @@ class Row:
     findings: tuple[Finding, ...] = ()
     origin: Origin | None = None
     started: str = ""
+    study: str = ""
+    """The study that ran it."""
 
     @property
     def is_failed(self) -> bool:
@@ -58,12 +60,16 @@ class Results:
 
 
 def gather(store: Store, study: str) -> Results:
-    """Read a study's records, wherever they were made, one at a time."""
-    outline = Outline.of(store.read_plan(study))
+    """Read a study's records and hold them against its plan as it was last run."""
+    return held_against(store, Outline.of(store.read_plan(study)))
+
+
+def held_against(store: Store, outline: Outline) -> Results:
+    """Read what records there are of a plan, wherever they were made, one at a time."""
     origins: dict[tuple[object, ...], Origin] = {}
-    places = store.find(outline.trials, study=study)
+    places = store.find(outline.trials, study=outline.name)
     rows = [_planned(store, outline, trial, places.get(trial)) for trial in outline.trials]
-    extra = list(_sampled(store, outline, study))
+    extra = list(_sampled(store, outline))
     shared = [_shared(row, origins) for row in rows + [row for row in extra if row is not None]]
     return Results(outline, tuple(shared), strangers=extra.count(None))
 
@@ -81,10 +87,10 @@ def _planned(store: Store, outline: Outline, trial: str, place: str | None) -> R
     return _seen(row, record, outline)
 
 
-def _sampled(store: Store, outline: Outline, study: str) -> Iterator[Row | None]:
+def _sampled(store: Store, outline: Outline) -> Iterator[Row | None]:
     """Records of this study that are not in the plan: of a sampler, or (None) of an older plan."""
     planned = frozenset(outline.trials)
-    for record in store.records(study):
+    for record in store.records(outline.name):
         if record.trial in planned:
             continue
         if record.role in ("search", "tune"):
@@ -109,6 +115,7 @@ def _seen(row: Row, record: Record, outline: Outline) -> Row:
         findings=record.findings,
         origin=record.origin,
         started=record.origin.started,
+        study=record.reused or record.study,
     )
 
 

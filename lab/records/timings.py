@@ -80,17 +80,21 @@ def timed(timings: Timings, cell: str, device: str, steps: Timing) -> dict[tuple
     return dict(timings) | {(cell, device): Timing(steps.step_ms, steps.epoch_steps, old.seconds, old.trials)}
 
 
-def estimate(plan: Plan, timings: Timings, device: str = "") -> Cost:
-    """What is left of a plan costs; `device` keeps to what was measured there, and any device will do without it."""
+def estimate(plan: Plan, timings: Timings, *, device: str = "", sampled: int = 0) -> Cost:
+    """What is left of a plan costs, with so many trials that only a sampler knows counted as its average.
+
+    `device` keeps to what was measured there; without it any device will do.
+    """
     told = _by_cell(timings, device)
     known = [
         seconds
         for trial in plan.trials
         if (seconds := _seconds(told.get(trial.cell.id), trial.cell.experiment)) is not None
     ]
+    trials = len(plan.trials) + sampled
     if not known:
-        return Cost(None if plan.trials else 0.0, len(plan.trials), 0)
-    return Cost(sum(known) / len(known) * len(plan.trials), len(plan.trials), len(known))
+        return Cost(None if trials else 0.0, trials, 0)
+    return Cost(sum(known) / len(known) * trials, trials, len(known))
 
 
 def _by_cell(timings: Timings, device: str) -> dict[str, Timing]:

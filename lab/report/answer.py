@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from lab.report.numbers import count, decimals, interval, number
+from lab.report.numbers import count, decimals, interval, number, with_reach
 from lab.report.report import Report
 
 
 def answer(report: Report) -> str:
     """What a reader should take away."""
     ranking = report.ranking
+    if report.tried:
+        return _found(report)
     if not ranking.scored:
         return "Nothing is known yet: no compared trial has a score." if report.outline.cells else ""
     if len(ranking.scored) == 1:
@@ -20,11 +22,20 @@ def caution(report: Report) -> str:
     """What stands between the numbers and a conclusion; empty when all is in."""
     planned = len(report.outline.trials)
     if report.pending:
-        return f"{report.pending:,} of {planned:,} trials are not in: read nothing into this yet."
+        return f"{report.pending:,} of {count(planned, 'trial')} {'is' if report.pending == 1 else 'are'} not in: read nothing into this yet."
     unscored = len(report.ranking.cells) - len(report.ranking.scored)
     if unscored and report.ranking.scored:
         return f"{count(unscored, 'cell')} of {len(report.ranking.cells)} have no score and are not compared."
     return ""
+
+
+def _found(report: Report) -> str:
+    """What a search came to: its best is a candidate, not a finding."""
+    first = report.tried[0]
+    digits = decimals(cell.score for cell in report.tried)
+    tried = count(len(report.tried), "setting")
+    mean = with_reach(first.score, digits)
+    return f"Of {tried} tried, {first.says} scored best: {mean}. Compare it with the base on fresh seeds."
 
 
 def _alone(report: Report) -> str:

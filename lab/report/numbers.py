@@ -14,11 +14,11 @@ WHOLE = 4
 
 
 def decimals(estimates: Iterable[Estimate]) -> int:
-    """Decimals that show two digits of the typical half-width of these intervals."""
+    """Decimals that show two digits of the half-width of these intervals, of the narrower ones among them."""
     told = [each for each in estimates if each.n]
     reaches = sorted((each.high - each.low) / 2 for each in told if each.has_interval and each.high > each.low)
     if reaches:
-        return _after_point(reaches[len(reaches) // 2], 2)
+        return _after_point(reaches[len(reaches) // 4], 2)
     largest = max((abs(each.mean) for each in told if each.mean), default=1.0)
     return _after_point(largest, WHOLE)
 

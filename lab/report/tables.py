@@ -14,6 +14,7 @@ from lab.analysis.cells import CellScore
 from lab.analysis.effects import Effect
 from lab.analysis.estimate import Estimate
 from lab.analysis.outline import Outline, shown
+from lab.analysis.rows import MISSING
 from lab.report.numbers import NONE, count, decimals, number, with_reach
 from lab.report.report import Report
 
@@ -135,9 +136,11 @@ def _mark(cell: CellScore, *, alone: bool) -> Text:
 
 
 def _told(cell: CellScore) -> Text:
-    """The cell's words; under them, how its unfinished trials ended."""
+    """The cell's words; under them, how the trials ended that gave no score."""
     said = Text(cell.says, style="bold" if cell.is_reference else "")
-    others = ", ".join(f"{number} {status}" for status, number in cell.statuses.items() if status != "done")
+    others = ", ".join(
+        f"{number} {status}" for status, number in cell.statuses.items() if status not in ("done", MISSING)
+    )
     return said.append(f"\n{others}", style="dim red") if others else said
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -12,6 +12,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from lab.analysis.health import Failure
+from lab.analysis.spread import spread
+from lab.plan.power import smallest_effect
 from lab.records.store import Store
 from lab.report.answer import answer, caution
 from lab.report.data import report_data
@@ -62,7 +65,7 @@ class _Page:
         yield from _titled(
             "Settings a search tried, the best first: the best of many owes some of it to luck", self._tried()
         )
-        yield from _titled("Failed trials", _failures(report))
+        yield from _titled("Failed trials", failures_table(report.failures) if report.failures else None)
         yield from _titled("Findings", _findings(report))
         yield Text()
         yield _provenance(report)
@@ -90,15 +93,14 @@ def _titled(title: str, body: RenderableType | None) -> Iterator[RenderableType]
         yield Padding(body, (0, 0, 0, 1))
 
 
-def _failures(report: Report) -> RenderableType | None:
-    if not report.failures:
-        return None
+def failures_table(failures: Sequence[Failure]) -> Table:
+    """Failed trials by class, with what the first of each said."""
     table = Table.grid(padding=(0, 2))
-    for failure in report.failures[:MOST_FAILURES]:
+    for failure in failures[:MOST_FAILURES]:
         number = count(len(failure.trials), "trial")
         table.add_row(Text(failure.status, style="red"), number, Text(failure.error or "no error was told"))
         table.add_row("", "", Text(f"first: {failure.trials[0]}", style="dim"))
-    left = len(report.failures) - MOST_FAILURES
+    left = len(failures) - MOST_FAILURES
     if left > 0:
         table.add_row("", "", Text(f"... and {count(left, 'other error')}", style="dim"))
     return table
@@ -130,6 +132,7 @@ def _provenance(report: Report) -> RenderableType:
 def _facts(report: Report) -> Iterator[tuple[str, str]]:
     yield "data", _known_lines(report)
     yield "noise", _floor(report)
+    yield "shows", _power(report)
     yield "trials", _trials(report)
     yield "code", "; ".join(_codes(report))
     yield "notes", "\n".join(report.outline.notes)
@@ -146,6 +149,18 @@ def _floor(report: Report) -> str:
         return ""
     repeats = count(report.floor.repeats, "repeat")
     return f"{repeats} of the base with one seed: differ from it by at most {plain(report.floor.largest)}"
+
+
+def _power(report: Report) -> str:
+    """What so many seeds can show at all: no difference seen is not no difference."""
+    seeds = max((cell.score.n for cell in report.ranking.cells), default=0)
+    seen = spread(report.rows, report.outline)
+    if seen is None or seeds < 2 or not seen.sd:
+        return ""
+    smallest = f"{smallest_effect(seeds, seen.sd):.2g}"
+    return (
+        f"differences above {smallest}, with {seeds} paired seeds (alpha 0.05, power 0.8; sd of pairs {plain(seen.sd)})"
+    )
 
 
 def _trials(report: Report) -> str:
