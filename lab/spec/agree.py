@@ -10,7 +10,7 @@ from lab.errors import LabError, Place, choose
 from lab.spec.change import change, option_at, spelled
 from lab.spec.document import Document
 from lab.spec.experiment import STREAMS, Experiment
-from lab.spec.places import Path, Places, dotted
+from lab.spec.places import Path, Places
 from lab.spec.problems import as_written, show
 from lab.spec.spec import Family, Spec, fields_of, finite_choices, option_factor, plain
 from lab.spec.study import Levels, Score, Study, Tuned
@@ -68,15 +68,9 @@ def _moved(problem: LabError, changes: Iterable[str], top: Path, places: Places)
     key = problem.where.key
     owner = max((path for path in changes if f"{key}.".startswith(f"{path}.")), key=len, default=None)
     if owner is None:
-        return LabError(f"{key}: {problem.what}" if key else problem.what, where=_at(places, top), hint=problem.hint)
+        return LabError(f"{key}: {problem.what}" if key else problem.what, where=places.inside(*top), hint=problem.hint)
     inner = key[len(owner) :].strip(".").split(".") if key != owner else ()
-    return LabError(problem.what, where=_at(places, (*top, owner, *inner)), hint=problem.hint)
-
-
-def _at(places: Places, way: Path) -> Place:
-    """The line of what is nearest, the key in full."""
-    near = places.at(*way)
-    return Place(near.file, near.line, dotted(way))
+    return LabError(problem.what, where=places.inside(*top, owner, *inner), hint=problem.hint)
 
 
 @dataclass(frozen=True)
@@ -104,7 +98,7 @@ class _Pair:
         return as_written(loc, self.document.data)
 
     def _at(self, way: Path) -> Place:
-        return _at(self.document.places, way)
+        return self.document.places.inside(*way)
 
     def _scores(self) -> Iterator[LabError]:
         task = TASKS.get(self.base.dataset.task)

@@ -106,13 +106,20 @@ def _named(family: type[Family], kind: object, path: str) -> type[Spec]:
 
 def _switch_kind(section: dict[str, Any], family: type[Family], kind: object, path: str) -> None:
     """Keep what both kinds have; what only the new one has is at its default."""
-    fields = _named(family, kind, path).model_fields
-    for name in [name for name in section if name not in fields]:
+    new, old = _named(family, kind, path), family.members.get(str(section.get("kind")))
+    if old is not None:
+        _write_out(section, old)
+    for name in [name for name in section if name not in new.model_fields]:
         del section[name]
-    for name, field in fields.items():
+    _write_out(section, new)
+    section["kind"] = kind
+
+
+def _write_out(section: dict[str, Any], spec: type[Spec]) -> None:
+    """Write the defaults of what a section does not say."""
+    for name, field in spec.model_fields.items():
         if not field.is_required():
             section.setdefault(name, spelled(field.get_default(call_default_factory=True)))
-    section["kind"] = kind
 
 
 def unknown_option(spec: type[Spec], name: str, path: str) -> LabError:

@@ -212,6 +212,8 @@ def _told(error: MarkedYAMLError, shown: str) -> LabError:
     mark = error.problem_mark or error.context_mark
     what = str(error.problem or error.context or "cannot be read")
     hint = ""
+    if "end of stream" in what and error.context_mark:
+        mark, what, hint = error.context_mark, "what is opened here is never closed", str(error.context)
     if "\\t" in what or "\t" in what:
         what, hint = "a tab where YAML wants spaces", "indent with spaces"
     elif "mapping values are not allowed" in what:

@@ -181,7 +181,7 @@ def _beyond_reading(error: ValidationError, document: Document, spec: type[Spec]
 def _name(document: Document, path: Path, profile: str | None, problems: list[LabError]) -> str:
     said = document.data.get("study")
     name = said if isinstance(said, str) else path.stem
-    for word, where in ((name, ("study",)), (profile or "full", ("profiles", profile or ""))):
+    for word, where in ((name, ("study",)), ("full" if profile is None else profile, ("profiles", str(profile)))):
         if SAFE_NAME.fullmatch(word) is None:
             hint = "use letters, digits, and . _ - in the names of studies and profiles"
             problems.append(LabError(f"'{word}' cannot name a folder", where=document.places.at(*where), hint=hint))

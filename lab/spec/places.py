@@ -26,6 +26,12 @@ class Places:
                 return self.known[path[:end]]
         return Place(self.file, 1)
 
+    def inside(self, *path: Key) -> Place:
+        """The line of the nearest thing that is written out, with the key in full."""
+        size = next((end for end in range(len(path), 0, -1) if path[:end] in self.known), 0)
+        near = self.at(*path)
+        return Place(near.file, near.line, dotted((near.key, *path[size:]) if near.key else path[size:]))
+
     def moved(self, source: Path, target: Path) -> dict[Path, Place]:
         """What stands under `source`, as if it stood under `target`; the lines stay those of the source."""
         size = len(source)

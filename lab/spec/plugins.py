@@ -26,14 +26,13 @@ _loaded: dict[Path, str] = {}
 
 def load_plugins(files: Sequence[str], root: Path) -> None:
     """Put what these files define on the menu; a file that is on it already, and unchanged, is left alone."""
-    fresh = [_load(inside(file, root), root) for file in files]
+    fresh = [_load(inside(file, root).resolve(), shown(root / file, root)) for file in files]
     if any(fresh):
         experiment.rebuild()
         study.rebuild()
 
 
-def _load(path: Path, root: Path) -> bool:
-    name = shown(path, root)
+def _load(path: Path, name: str) -> bool:
     if path.suffix != ".py" or not path.is_file():
         raise LabError(f"'{name}' is not a Python file", hint="name a file such as plugins/my_model.py")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

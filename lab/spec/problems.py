@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from lab.errors import LabError, Place, choose
-from lab.spec.places import Path, Places, dotted
+from lab.errors import LabError, choose
+from lab.spec.places import Path, Places
 from lab.spec.spec import Family, Spec, finite_choices
 from lab.spec.walk import family_of, spec_of, step, stripped
 
@@ -86,7 +86,7 @@ def _told(path: Path, details: list[ErrorDetails], said: Any, places: Places, sp
     if len(details) == 1 or detail["type"] == "missing":
         return _TELLERS.get(detail["type"], _other)(path, detail, said, places, spec)
     expected = " or ".join(dict.fromkeys(_expectation(each, spec) for each in details))
-    return LabError(f"{show(detail['input'])} is not a choice", where=_place(places, path), hint=f"say {expected}")
+    return LabError(f"{show(detail['input'])} is not a choice", where=places.inside(*path), hint=f"say {expected}")
 
 
 def _unknown_key(path: Path, detail: ErrorDetails, said: Any, places: Places, spec: type[Spec]) -> LabError:
@@ -96,7 +96,7 @@ def _unknown_key(path: Path, detail: ErrorDetails, said: Any, places: Places, sp
     options = [name for name in owner.model_fields if name != "kind"]
     elsewhere = _homes(word, said, spec)
     hint = f"'{word}' belongs to {elsewhere[0]}" if elsewhere else choose(word, options)
-    return LabError(no_option(owner, word), where=_place(places, path), hint=hint)
+    return LabError(no_option(owner, word), where=places.inside(*path), hint=hint)
 
 
 def no_option(owner: type[Spec], word: str) -> str:
@@ -123,13 +123,13 @@ def _not_a_choice(path: Path, detail: ErrorDetails, said: Any, places: Places, s
     choices = _choices(detail, spec)
     value = detail["input"]
     word = f"{show(value)} is not a choice"
-    return LabError(word, where=_place(places, path), hint=choose(yaml_word(value), map(yaml_word, choices)))
+    return LabError(word, where=places.inside(*path), hint=choose(yaml_word(value), map(yaml_word, choices)))
 
 
 def _unknown_kind(path: Path, detail: ErrorDetails, said: Any, places: Places, spec: type[Spec]) -> LabError:
     tag = detail.get("ctx", {}).get("tag", "")
     family = _family(detail["loc"], spec)
-    where = _place(places, (*path, "kind"))
+    where = places.inside(*path, "kind")
     return LabError(f"there is no {family.noun} '{tag}'", where=where, hint=choose(tag, family.members))
 
 
@@ -137,20 +137,20 @@ def _no_kind(path: Path, detail: ErrorDetails, said: Any, places: Places, spec: 
     family = _family(detail["loc"], spec)
     if not isinstance(detail["input"], Mapping):
         return _other(path, detail, said, places, spec)
-    return LabError("needs `kind`", where=_place(places, path), hint=choose("", family.members))
+    return LabError("needs `kind`", where=places.inside(*path), hint=choose("", family.members))
 
 
 def _missing(path: Path, detail: ErrorDetails, said: Any, places: Places, spec: type[Spec]) -> LabError:
     key = detail["loc"][-1]
     what = f"needs `{key}`" if isinstance(key, str) else f"needs {key + 1} values or more"
-    return LabError(what, where=_place(places, path))
+    return LabError(what, where=places.inside(*path))
 
 
 def _by_the_type(path: Path, detail: ErrorDetails, said: Any, places: Places, spec: type[Spec]) -> LabError:
     """What a validator of ours said; a mistake between options stands at the first option it names."""
     words = str(detail.get("ctx", {}).get("error", detail["msg"]))
     what, _, hint = words.partition("; ")
-    return LabError(what, where=_place(places, (*path, *_named_in(words, detail["input"]))), hint=hint)
+    return LabError(what, where=places.inside(*path, *_named_in(words, detail["input"])), hint=hint)
 
 
 def _named_in(words: str, said: Any) -> Path:
@@ -167,14 +167,14 @@ def _named_in(words: str, said: Any) -> Path:
 def _other(path: Path, detail: ErrorDetails, said: Any, places: Places, spec: type[Spec]) -> LabError:
     value, expected = detail["input"], _expectation(detail, spec)
     if detail["type"] in BOUNDS:
-        return LabError(f"{show(value)} is out of range", where=_place(places, path), hint=f"it must be {expected}")
+        return LabError(f"{show(value)} is out of range", where=places.inside(*path), hint=f"it must be {expected}")
     if detail["type"] in ("too_long", "too_short"):
-        return LabError(f"needs {expected}", where=_place(places, path))
+        return LabError(f"needs {expected}", where=places.inside(*path))
     if detail["type"] == "string_too_short":
-        return LabError("is empty", where=_place(places, path))
+        return LabError("is empty", where=places.inside(*path))
     if detail["type"] not in EXPECTED:
-        return LabError(expected, where=_place(places, path))
-    return LabError(f"{show(value)} is not {expected}", where=_place(places, path), hint=_mend(value, expected))
+        return LabError(expected, where=places.inside(*path))
+    return LabError(f"{show(value)} is not {expected}", where=places.inside(*path), hint=_mend(value, expected))
 
 
 def _mend(value: Any, expected: str) -> str:
@@ -228,12 +228,6 @@ def _family(loc: Sequence[str | int], spec: type[Spec]) -> type[Family]:
     family = family_of(annotation)
     assert family is not None, f"{loc} is no family of specs"
     return family
-
-
-def _place(places: Places, path: Path) -> Place:
-    """The line of what is nearest, the key in full."""
-    near = places.at(*path)
-    return Place(near.file, near.line, near.key if path in places.known else dotted(path))
 
 
 def show(value: Any) -> str:

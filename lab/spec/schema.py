@@ -78,7 +78,8 @@ def _accept_shorthands(schema: Schema) -> None:
     _offer_paths(known, words)
     _offer_scores(known)
     _offer_seeds(known)
-    known["Levels"] = _either({"type": "array", "minItems": 1}, {"enum": ["all", "off"]}, known["Levels"])
+    known["LevelsInFull"] = known["Levels"]
+    known["Levels"] = {"anyOf": [{"type": "array", "minItems": 1}, {"enum": ["all", "off"]}, _ref("LevelsInFull")]}
     known["BlockOptions"] = _without_kind(known["Block"])
     known["Design"], known["Block"] = _design(known["Block"]), _block(known["Block"])
     known["Budget"]["properties"]["per_run"]["anyOf"].insert(0, DURATION)
@@ -156,7 +157,7 @@ def _levels(path: str, fields: list[FieldInfo]) -> Schema:
     words += ["off"] if any(mark is not None and mark.has_off for mark in marks) else []
     forms: list[Schema] = [{"type": "array", "minItems": 1, "items": _ref(f"Value.{path}")}]
     forms += [{"enum": words}] if words else []
-    return {"description": " ".join(text.split()), "anyOf": [*forms, _ref("Levels")]}
+    return {"description": " ".join(text.split()), "anyOf": [*forms, _ref("LevelsInFull")]}
 
 
 def _ref(name: str) -> Schema:

@@ -88,7 +88,7 @@ def render(tables: tuple[Table, ...]) -> None:
         drawn.caption, drawn.caption_justify = Text(table.says), "left"
         shown = [index for index in range(len(table.columns)) if any(row[index] for row in table.rows)]
         for index in shown:
-            drawn.add_column(table.columns[index], overflow="fold")
+            drawn.add_column(table.columns[index], overflow="fold", no_wrap=index == 0)
         for row in table.rows:
             drawn.add_row(*(Text(row[index]) for index in shown))
         console.print(drawn)
@@ -174,13 +174,16 @@ def _row(name: str, field: FieldInfo) -> tuple[str, ...]:
 
 def _group(spec: type[Spec], title: str) -> Callable[[], tuple[Table, ...]]:
     def tables() -> tuple[Table, ...]:
-        short = (
-            " ".join((getattr(spec, "_shorthand", spec).__doc__ or "").split()) if hasattr(spec, "_shorthand") else ""
-        )
-        says = f"{_doc(spec)} Written short: {short[0].lower()}{short[1:]}" if short else _doc(spec)
+        says = f"{_doc(spec)} {_short_form(spec)}".strip()
         return (Table(title, says, OPTION_COLUMNS, tuple(_row(*each) for each in spec.model_fields.items())),)
 
     return tables
+
+
+def _short_form(spec: type[Spec]) -> str:
+    """What the validator that takes a shorthand says of it."""
+    said = _in_one_line(getattr(getattr(spec, "_shorthand", None), "__doc__", None))
+    return f"Written short: {said[0].lower()}{said[1:]}" if said else ""
 
 
 def _study() -> tuple[Table, ...]:
@@ -231,8 +234,12 @@ _GROUPS: dict[str, Callable[[], tuple[Table, ...]]] = {
 
 
 def _text(field: FieldInfo) -> str:
-    return " ".join((field.description or "").split())
+    return _in_one_line(field.description)
 
 
 def _doc(spec: type[Spec]) -> str:
-    return " ".join((spec.__doc__ or "").split())
+    return _in_one_line(spec.__doc__)
+
+
+def _in_one_line(text: str | None) -> str:
+    return " ".join((text or "").split())
