@@ -20,12 +20,13 @@ def answer(report: Report) -> str:
 
 def caution(report: Report) -> str:
     """What stands between the numbers and a conclusion; empty when all is in."""
-    planned = len(report.outline.trials)
     if report.pending:
-        return f"{report.pending:,} of {count(planned, 'trial')} {'is' if report.pending == 1 else 'are'} not in: read nothing into this yet."
+        are = "is" if report.pending == 1 else "are"
+        planned = count(len(report.outline.trials), "trial")
+        return f"{report.pending:,} of {planned} {are} not in: read nothing into this yet."
     unscored = len(report.ranking.cells) - len(report.ranking.scored)
     if unscored and report.ranking.scored:
-        return f"{count(unscored, 'cell')} of {len(report.ranking.cells)} have no score and are not compared."
+        return f"{unscored} of {count(len(report.ranking.cells), 'cell')} without a score: not compared."
     return ""
 
 
