@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +23,19 @@ class Pairs:
     """What is known of the pairs of nodes, row (reader) by column (read), the same in every layer."""
 
     allowed: Tensor
-    """[graphs, 1, nodes, nodes] bool: the row may read the column."""
+    """[graphs, 1, nodes, nodes]: 1 where the row may read the column, else 0."""
+    fill: Tensor
+    """[graphs, 1, nodes, nodes]: the logit of a forbidden pair, and 0 for an allowed one."""
     walks: Tensor | None = None
     """[graphs, powers, nodes, nodes] walk vectors, where a logit is made of them."""
     unreachable: Tensor | None = None
     """[graphs, 1, nodes, nodes]: 1 for a real pair without a walk, where that earns a learned logit."""
+
+    @classmethod
+    def of(cls, allowed: Tensor, fill: str, walks: Tensor | None = None, unreachable: Tensor | None = None) -> Self:
+        """From the allowed pairs; the least finite number stands for minus infinity."""
+        floor = -MILLION if fill == "million" else torch.finfo(allowed.dtype).min
+        return cls(allowed, (1 - allowed) * floor, walks, unreachable)
 
 
 class InProjection(nn.Linear):
@@ -69,8 +78,9 @@ class Unreachable(nn.Module):
 class Normaliser(nn.Module):
     """From logits to weights: a softmax over the row or a gate on each pair; forbidden pairs weigh exactly 0.
 
-    The least finite number stands for minus infinity, so that no row without a permitted column gives NaN on
-    the way; the old fill of minus a million lets such a row average over everything, padding included.
+    No logit is infinite, so that no row without a permitted column gives NaN on the way; with the old fill of
+    minus a million such a row averages over everything, padding included. Masks are factors and summands, as
+    choosing element by element costs four times as much.
     """
 
     def __init__(self, mixing: str, fill: str) -> None:
@@ -78,14 +88,13 @@ class Normaliser(nn.Module):
         self.mixing = mixing
         self.fill = fill
 
-    def forward(self, logits: Tensor, allowed: Tensor) -> Tensor:
+    def forward(self, logits: Tensor, allowed: Tensor, fill: Tensor) -> Tensor:
         """Weights [graphs, heads, rows, columns]."""
-        floor = -MILLION if self.fill == "million" else torch.finfo(logits.dtype).min
-        kept = torch.where(allowed, logits, floor)
+        kept = torch.addcmul(fill, logits, allowed)
         if self.mixing == "gate":
             return kept.sigmoid()
         weights = kept.softmax(-1)
-        return weights if self.fill == "million" else torch.where(allowed, weights, 0.0)
+        return weights if self.fill == "million" else weights * allowed
 
     def extra_repr(self) -> str:
         """What print shows between the brackets."""
@@ -118,7 +127,7 @@ class Attention(nn.Module):
         logits = self._logits(asked, pairs)
         if self.unreachable is not None and pairs.unreachable is not None:
             logits = self.unreachable(logits, pairs.unreachable)
-        weights = self.dropout(self.normaliser(logits, pairs.allowed))
+        weights = self.dropout(self.normaliser(logits, pairs.allowed, pairs.fill))
         read: Tensor = self.out_projection((weights @ value).transpose(1, 2).flatten(2))
         return read
 

@@ -101,13 +101,12 @@ class GraphTransformer(nn.Module):
         known: Mapping[str, Tensor] = batch.extra
         if not {"walks", "reach"} & known.keys():
             known = self.prepare(batch)
-        walks, reach = known.get("walks"), known.get("reach")
-        real = (batch.mask[:, :, None] & batch.mask[:, None, :])[:, None]
-        if reach is None:
-            return Pairs(real, walks)
-        if self.spec.unreachable == "mask":
-            return Pairs(reach[:, None], walks)
-        return Pairs(real, walks, (real & ~reach[:, None]).to(self.readout.weight.dtype))
+        dtype, unreachable = self.readout.weight.dtype, self.spec.unreachable
+        allowed = real = (batch.mask[:, :, None] & batch.mask[:, None, :])[:, None]
+        if unreachable == "mask":
+            allowed = known["reach"][:, None]
+        beyond = (real & ~known["reach"][:, None]).to(dtype) if unreachable == "learned" else None
+        return Pairs.of(allowed.to(dtype), self.spec.mask_fill, known.get("walks"), beyond)
 
     def zero_gradient(self) -> set[str]:
         """Names of parameters whose gradient is zero by construction."""

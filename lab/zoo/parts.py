@@ -62,25 +62,51 @@ class BatchNorm(nn.Module):
         """Normalise [..., width]; the mask [...] says which rows the statistics are taken from."""
         with torch.autocast(x.device.type, enabled=False):
             x = x.to(torch.promote_types(x.dtype, torch.float32))
-            weight = x.new_ones(self.width) if self.weight is None else self.weight
-            bias = x.new_zeros(self.width) if self.bias is None else self.bias
-            if self.running_stats and not self.training:
-                mean, var = self.get_buffer("running_mean"), self.get_buffer("running_var")
-                scale = weight * (var + self.EPSILON).rsqrt()
-                return torch.addcmul(bias - mean * scale, x, scale)
-            rows = (mask if self.masked else torch.ones_like(mask)).flatten().to(x.dtype)
-            count = rows.sum()
-            share = rows / count.clamp(min=1)
+            if not self.reads_batch:
+                scale, shift = self._line(self.get_buffer("running_mean"), self.get_buffer("running_var"))
+                return torch.addcmul(shift, x, scale)
+            share, count = self.shares(mask, x.dtype)
+            weight, bias = self._affine(x)
             y: Tensor
             y, mean, var = Standardise.apply(x, share, weight, bias, self.EPSILON)  # type: ignore[no-untyped-call]
-            if self.running_stats:
-                self._remember(mean, var * count / (count - 1).clamp(min=1))
+            self._remember(mean, var, count)
             return y
 
-    def _remember(self, mean: Tensor, var: Tensor) -> None:
+    @property
+    def reads_batch(self) -> bool:
+        """Whether it normalises by the batch at hand, not by what it remembers."""
+        return self.training or not self.running_stats
+
+    def shares(self, mask: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """How much each row counts in a mean, flat and summing to 1, and the number of rows that count."""
+        rows = (mask if self.masked else torch.ones_like(mask)).flatten().to(dtype)
+        count = rows.sum()
+        return rows / count.clamp(min=1), count
+
+    def of_moments(self, mean: Tensor, var: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+        """The (scale, shift) of a batch whose moments are known without going through its rows."""
+        if not self.reads_batch:
+            return self._line(self.get_buffer("running_mean"), self.get_buffer("running_var"))
+        self._remember(mean, var, count)
+        return self._line(mean, var)
+
+    def _affine(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        if self.weight is None or self.bias is None:
+            return like.new_ones(self.width), like.new_zeros(self.width)
+        return self.weight, self.bias
+
+    def _line(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+        weight, bias = self._affine(mean)
+        scale = weight * (var + self.EPSILON).rsqrt()
+        return scale, bias - mean * scale
+
+    def _remember(self, mean: Tensor, var: Tensor, count: Tensor) -> None:
+        if not self.running_stats:
+            return
+        unbiased = var * count / (count - 1).clamp(min=1)
         with torch.no_grad():
-            for known, seen in (("running_mean", mean), ("running_var", var)):
-                self.get_buffer(known).mul_(1 - self.MOMENTUM).add_(self.MOMENTUM * seen)
+            for known, seen in (("running_mean", mean), ("running_var", unbiased)):
+                self.get_buffer(known).mul_(1 - self.MOMENTUM).add_(self.MOMENTUM * seen.detach())
 
 
 class Standardise(torch.autograd.Function):
@@ -172,8 +198,8 @@ _WORD = 0xFFFFFFFF
 def scrambled(key: Tensor, shape: torch.Size) -> Tensor:
     """Evenly spread int32 numbers of this shape; an element's depends on its coordinates, not on the shape.
 
-    Rows and columns are scrambled well but separately, which is cheap, and joined by two rounds of
-    multiplying and folding, the only work on the full shape.
+    Rows and columns are scrambled well but separately, which is cheap; joining them by one fold between two
+    multiplications is the only work on the full shape. Only the high bits are good, and only they are compared.
     """
     *leading, columns = shape
     row = _mix(key)
@@ -182,8 +208,7 @@ def scrambled(key: Tensor, shape: torch.Size) -> Tensor:
     column = _mix(torch.arange(columns, device=key.device))
     mixed = _word(row)[..., None] ^ _word(column)
     mixed.mul_(0x7FEB352D)
-    mixed.add_(mixed >> 15).mul_(0x846CA68B - 2**32)
-    return mixed.add_(mixed >> 16).mul_(0x7FEB352D)
+    return mixed.add_(mixed >> 15).mul_(0x846CA68B - 2**32)
 
 
 def _mix(x: Tensor) -> Tensor:

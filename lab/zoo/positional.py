@@ -49,10 +49,7 @@ class LinearMap(nn.Module):
 
     def forward(self, walks: Tensor, allowed: Tensor) -> Tensor:
         """Logits [graphs, heads, nodes, nodes]."""
-        vectors = walks.flatten(2)
-        weight = self.weight.expand(len(walks), -1, -1)
-        # One batched product that reads the stack where it lies: half the time of einsum, a quarter of matmul.
-        logits = torch.bmm(weight, vectors) if self.bias is None else torch.baddbmm(self.bias[:, None], weight, vectors)
+        logits = _mapped(walks.flatten(2), self.weight, self.bias)
         return logits.view(len(walks), -1, *walks.shape[2:])
 
 
@@ -87,7 +84,31 @@ class MlpMap(nn.Module):
         self.linear2 = nn.Linear(hidden, spec.heads, bias=spec.positional.bias)
 
     def forward(self, walks: Tensor, allowed: Tensor) -> Tensor:
-        """Logits [graphs, heads, nodes, nodes]."""
-        hidden = self.norm(self.linear1(walks.movedim(1, -1)), allowed.squeeze(1))
-        logits: Tensor = self.linear2(hidden.relu())
-        return logits.movedim(-1, 1)
+        """Logits [graphs, heads, nodes, nodes].
+
+        What the norm does to a linear map of the walk vectors follows from their few moments, so that it is
+        folded into the map and the hidden layer is written once.
+        """
+        weight, bias = self.linear1.weight, self.linear1.bias
+        with torch.autocast(walks.device.type, enabled=False):
+            centre, spread, count = self._moments(walks, allowed)
+            mean = weight @ centre if bias is None else weight @ centre + bias
+            scale, shift = self.norm.of_moments(mean, ((weight @ spread) * weight).sum(1), count)
+        shift = shift if bias is None else shift + bias * scale
+        hidden = _mapped(walks.flatten(2), weight * scale[:, None], shift).relu()
+        return _mapped(hidden, self.linear2.weight, self.linear2.bias).view(len(walks), -1, *walks.shape[2:])
+
+    def _moments(self, walks: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean [powers] and covariance [powers, powers] of the walk vectors that count, and their number."""
+        share, count = self.norm.shares(allowed, walks.dtype)
+        share = share.view(len(walks), 1, -1)
+        vectors = walks.flatten(2)
+        centre = (share @ vectors.transpose(1, 2)).sum((0, 1))
+        away = vectors - centre[:, None]
+        return centre, ((away * share) @ away.transpose(1, 2)).sum(0), count
+
+
+def _mapped(vectors: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A linear map of [graphs, in, pairs], read where they lie: half the time of einsum, a quarter of matmul."""
+    weight = weight.expand(len(vectors), -1, -1)
+    return torch.bmm(weight, vectors) if bias is None else torch.baddbmm(bias[:, None], weight, vectors)

@@ -54,7 +54,7 @@ def test_attention_equals_the_original_in_output_weights_and_gradients(reference
     seen = []
     attention.normaliser.register_forward_hook(lambda _module, _inputs, weights: seen.append(weights))
     x = known["x"].clone().requires_grad_()
-    out = attention(x, Pairs(~known["mask"][:, None], known["stack"]))
+    out = attention(x, Pairs.of((~known["mask"])[:, None].float(), "infinite", known["stack"]))
     out.backward(known["cotangent"])
     torch.testing.assert_close(out, known["out"], atol=1e-5, rtol=0)
     torch.testing.assert_close(seen[0].mean(1), known["attn_headmean"], atol=1e-5, rtol=0)
@@ -82,7 +82,8 @@ def test_a_fully_masked_row_weighs_nothing_and_never_shows_a_nan(mixing):
     logits = torch.randn(2, 3, 4, 4, requires_grad=True)
     allowed = torch.rand(2, 1, 4, 4) < 0.6
     allowed[:, :, 1] = False
-    weights = normaliser(logits, allowed)
+    pairs = Pairs.of(allowed.float(), "infinite")
+    weights = normaliser(logits, pairs.allowed, pairs.fill)
     weights.square().sum().backward()
     assert (weights[:, :, 1] == 0).all()
     assert (weights.masked_select(~allowed) == 0).all()
@@ -92,7 +93,8 @@ def test_a_fully_masked_row_weighs_nothing_and_never_shows_a_nan(mixing):
 
 def test_the_old_fill_lets_a_fully_masked_row_average_over_everything():
     allowed = torch.tensor([[True, False], [False, False]])[None, None]
-    weights = Normaliser("softmax", "million")(torch.zeros(1, 1, 2, 2), allowed)
+    pairs = Pairs.of(allowed.float(), "million")
+    weights = Normaliser("softmax", "million")(torch.randn(1, 1, 2, 2), pairs.allowed, pairs.fill)
     assert weights[0, 0].tolist() == [[1, 0], [0.5, 0.5]]
 
 
@@ -100,8 +102,9 @@ def test_gates_ignore_the_other_columns():
     logits = torch.randn(1, 1, 3, 3)
     changed = logits.clone()
     changed[..., 2] += 5
-    gate, allowed = Normaliser("gate", "infinite"), torch.ones(1, 1, 3, 3, dtype=torch.bool)
-    assert torch.equal(gate(logits, allowed)[..., :2], gate(changed, allowed)[..., :2])
+    gate, pairs = Normaliser("gate", "infinite"), Pairs.of(torch.ones(1, 1, 3, 3), "infinite")
+    before, after = (gate(given, pairs.allowed, pairs.fill) for given in (logits, changed))
+    assert torch.equal(before[..., :2], after[..., :2])
 
 
 def test_merging_by_log_gate_is_content_times_the_gate_before_the_softmax():
@@ -110,7 +113,7 @@ def test_merging_by_log_gate_is_content_times_the_gate_before_the_softmax():
     x, walks = torch.randn(1, 4, 8), torch.rand(1, 5, 4, 4)
     seen = []
     attention.normaliser.register_forward_hook(lambda _module, inputs, _weights: seen.append(inputs[0]))
-    attention(x, Pairs(torch.ones(1, 1, 4, 4, dtype=torch.bool), walks))
+    attention(x, Pairs.of(torch.ones(1, 1, 4, 4), "infinite", walks))
     query, key, _ = attention.in_projection(x).view(1, 4, 3, 2, 4).permute(2, 0, 3, 1, 4)
     content = query @ key.transpose(-1, -2) / 2
     gate = attention.positional(walks, None).sigmoid()
@@ -130,7 +133,7 @@ def test_equal_gates_on_self_and_neighbours_are_half_of_what_gin_sums():
     edges = (torch.rand(2, 5, 5) < 0.5).triu(1)
     edges = edges | edges.transpose(1, 2)
     walks = torch.stack([torch.eye(5).expand(2, 5, 5), edges.float()], dim=1)
-    found = attention(x, Pairs((walks > 0).any(1, keepdim=True), walks))
+    found = attention(x, Pairs.of((walks > 0).any(1, keepdim=True).float(), "infinite", walks))
     torch.testing.assert_close(found, 0.5 * (x + edges.float() @ x))
 
 
@@ -150,5 +153,24 @@ def test_the_learned_logit_is_added_to_unreachable_pairs_only():
     seen = []
     attention.normaliser.register_forward_hook(lambda _module, inputs, _weights: seen.append(inputs[0]))
     beyond = 1 - torch.eye(2)[None, None]
-    attention(torch.randn(1, 2, 8), Pairs(torch.ones(1, 1, 2, 2, dtype=torch.bool), walks, beyond))
+    attention(torch.randn(1, 2, 8), Pairs.of(torch.ones(1, 1, 2, 2), "infinite", walks, beyond))
     torch.testing.assert_close(seen[0][0, 0, 0, 1], attention.positional.bias[0] - 2)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("biased", [True, False])
+def test_the_positional_mlp_normalises_over_the_permitted_pairs(masked, biased):
+    torch.manual_seed(0)
+    spec = GraphTransformer(width=8, heads=2, positional={"map": "mlp"}, masked_norm=masked, bias_before_norm=biased)
+    made = Attention(spec).positional.double()
+    norm = torch.nn.BatchNorm1d(20).double()
+    walks, allowed = torch.rand(3, 5, 4, 4, dtype=torch.float64), torch.rand(3, 1, 4, 4) < 0.7
+    seen = allowed[:, 0] if masked else torch.ones(3, 4, 4, dtype=torch.bool)
+    for _ in range(2):
+        found = made(walks, allowed.double())
+        known = made.linear2(norm(made.linear1(walks.movedim(1, -1)[seen])).relu())
+        torch.testing.assert_close(found.movedim(1, -1)[seen], known)
+        norm.eval()
+        made.eval()
+    torch.testing.assert_close(made.norm.running_var, norm.running_var)
+    torch.testing.assert_close(made.norm.running_mean, norm.running_mean)

@@ -74,7 +74,7 @@ def test_an_encoder_layer_equals_the_original_in_training_and_evaluation(referen
     weights = {name: known[prefix + original(name)] for name, _ in layer.named_parameters()}
     layer.load_state_dict(weights, strict=False)
     real = known["real"]
-    pairs = Pairs(~known["mask"][:, None], known["stack"])
+    pairs = Pairs.of((~known["mask"])[:, None].float(), "infinite", known["stack"])
     x = known["x"].clone().requires_grad_()
     out = layer(x, pairs, real)
     (out * known["cotangent"])[real].sum().backward()
