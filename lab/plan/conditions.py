@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab.errors import LabError, Place, choose
+from lab.errors import LabError, Place
 from lab.spec.spec import plain
 
 LONGEST = 1000
@@ -51,15 +51,6 @@ Look = Callable[[str], Seen]
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What a path may hold: every value, as far as they can be listed, and what the path is."""
-
-    values: tuple[Any, ...] | None = None
-    labels: tuple[str, ...] = ()
-    is_group: bool = False
-
-
-@dataclass(frozen=True)
 class Condition:
     """A condition that has been read: it either holds in a cell or it does not."""
 
@@ -78,7 +69,9 @@ class Condition:
 
     def error(self, what: str, hint: str = GRAMMAR) -> LabError:
         """A mistake in this condition."""
-        return LabError(f"{what} (in `{self.text}`)", where=self.where, hint=hint)
+        said = " ".join(self.text.split())
+        told = said if len(said) <= 100 else f"{said[:97]}..."
+        return LabError(f"{what} (in `{told}`)", where=self.where, hint=hint)
 
 
 def read_condition(text: str, where: Place) -> Condition:
@@ -95,14 +88,6 @@ def read_condition(text: str, where: Place) -> Condition:
     read = Condition(condition.text, where, tree)
     _refuse_all_but_comparisons(read, tree, depth=0)
     return read
-
-
-def check_condition(condition: Condition, menu: Mapping[str, Choice]) -> list[LabError]:
-    """What is wrong with the words of a condition, given everything that its paths may be and hold."""
-    problems = [_unknown(condition, path, menu) for path in sorted(condition.paths)]
-    problems += [_impossible(condition, node, menu) for node in ast.walk(condition.tree)]
-    problems += [_untrue(condition, node, menu) for node in _truths(condition.tree)]
-    return [problem for problem in problems if problem is not None]
 
 
 def same(one: object, other: object) -> bool:
@@ -148,7 +133,7 @@ def _mend(text: str) -> str:
 def _refuse_all_but_comparisons(condition: Condition, node: ast.expr, *, depth: int) -> None:
     if depth > DEEPEST:
         raise condition.error(f"nested more than {DEEPEST} deep", "split it into several constraints")
-    if dotted(node) is not None or _is_literal(node):
+    if dotted(node) is not None or is_literal(node):
         return
     match node:
         case ast.BoolOp(values=parts):
@@ -164,10 +149,12 @@ def _refuse_all_but_comparisons(condition: Condition, node: ast.expr, *, depth: 
 
 
 def _spelt(condition: Condition, node: ast.expr) -> str:
-    return ast.get_source_segment(condition.text, node) or type(node).__name__
+    said = ast.get_source_segment(condition.text, node) or type(node).__name__
+    return said if len(said) <= 40 else f"{said[:37]}..."
 
 
-def _is_literal(node: ast.expr) -> bool:
+def is_literal(node: ast.expr) -> bool:
+    """Whether a node spells a value: a number, text, a truth value, null, or a list of those."""
     match node:
         case ast.Constant(value=value):
             return value is None or isinstance(value, bool | int | float | str)
@@ -176,11 +163,12 @@ def _is_literal(node: ast.expr) -> bool:
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=ast.Constant(value=value)):
             return isinstance(value, int | float) and not isinstance(value, bool)
         case ast.List(elts=parts) | ast.Tuple(elts=parts):
-            return all(_is_literal(part) for part in parts)
+            return all(is_literal(part) for part in parts)
     return False
 
 
-def _literal(node: ast.expr) -> object:
+def literal_of(node: ast.expr) -> object:
+    """The value that a node spells."""
     match node:
         case ast.Constant(value=value):
             return value
@@ -189,13 +177,13 @@ def _literal(node: ast.expr) -> object:
         case ast.UnaryOp(op=sign, operand=ast.Constant(value=int() | float() as value)):
             return -value if isinstance(sign, ast.USub) else value
         case ast.List(elts=parts) | ast.Tuple(elts=parts):
-            return [_literal(part) for part in parts]
+            return [literal_of(part) for part in parts]
     raise TypeError(f"{ast.dump(node)} was let through as a literal")
 
 
 def _seen(node: ast.expr, look: Look) -> Seen:
     path = dotted(node)
-    return look(path) if path is not None else Seen(_literal(node))
+    return look(path) if path is not None else Seen(literal_of(node))
 
 
 def _truth(condition: Condition, node: ast.expr, look: Look) -> bool:
@@ -221,7 +209,7 @@ def _truth(condition: Condition, node: ast.expr, look: Look) -> bool:
 
 
 def _operand(condition: Condition, node: ast.expr, look: Look) -> Seen:
-    if dotted(node) is not None or _is_literal(node):
+    if dotted(node) is not None or is_literal(node):
         return _seen(node, look)
     return Seen(_truth(condition, node, look))
 
@@ -252,75 +240,3 @@ def _ordered(condition: Condition, sign: str, one: Any, other: Any) -> bool:
         raise condition.error(f"{one!r} {sign} {other!r} compares what has no order", "use == or in")
     order: Mapping[str, bool] = {"<": one < other, "<=": one <= other, ">": one > other, ">=": one >= other}
     return order[sign]
-
-
-def _unknown(condition: Condition, path: str, menu: Mapping[str, Choice]) -> LabError | None:
-    if path not in menu:
-        if "." not in path:
-            return condition.error(f"'{path}' is not an option", f'a word is written in quotes: "{path}"')
-        return condition.error(f"there is no option '{path}'", choose(path, _near(path, menu)))
-    if menu[path].is_group:
-        return condition.error(f"'{path}' is a group of options", choose(path, _near(f"{path}.", menu)))
-    return None
-
-
-def _near(path: str, menu: Iterable[str]) -> list[str]:
-    """The options that share the path's longest known head, else all."""
-    head = path
-    while "." in head:
-        head = head.rsplit(".", 1)[0]
-        found = [known for known in menu if known.startswith(f"{head}.")]
-        if found:
-            return found
-    return list(menu)
-
-
-def _impossible(condition: Condition, node: ast.AST, menu: Mapping[str, Choice]) -> LabError | None:
-    """A comparison with a word that the option can never be: most likely a slip of the pen."""
-    if not isinstance(node, ast.Compare):
-        return None
-    sides = [node.left, *node.comparators]
-    for one, sign, other in zip(sides, node.ops, sides[1:], strict=False):
-        for path, literal in ((dotted(one), other), (dotted(other), one)):
-            choice = menu.get(path) if path is not None else None
-            if choice is None or choice.values is None or not _is_literal(literal):
-                continue
-            said = _literal(literal)
-            many: Any = said if isinstance(sign, ast.In | ast.NotIn) and isinstance(said, list) else [said]
-            known = (*choice.values, *choice.labels)
-            for value in many:
-                if isinstance(sign, ast.Eq | ast.NotEq | ast.In | ast.NotIn) and not any(
-                    same(value, each) for each in known
-                ):
-                    return condition.error(f"{path} is never {_word(value)}", choose(value, map(_word, known)))
-    return None
-
-
-def _untrue(condition: Condition, node: ast.expr, menu: Mapping[str, Choice]) -> LabError | None:
-    """An option that is no truth value standing where only truth values make sense."""
-    path = dotted(node)
-    values = menu[path].values if path is not None and path in menu else None
-    if values is None or set(map(type, values)) <= {bool}:
-        return None
-    return condition.error(
-        f"{path} is neither true nor false", f"compare it with one of {', '.join(map(_word, values))}"
-    )
-
-
-def _truths(node: ast.expr) -> Iterator[ast.expr]:
-    """The parts of a condition that are asked whether they are true."""
-    match node:
-        case ast.BoolOp(values=parts):
-            for part in parts:
-                yield from _truths(part)
-        case ast.UnaryOp(op=ast.Not(), operand=part):
-            yield from _truths(part)
-        case ast.Compare():
-            return
-        case _:
-            yield node
-
-
-def _word(value: object) -> str:
-    spelt: dict[Any, str] = {True: "true", False: "false", None: "null"}
-    return spelt[value] if isinstance(value, bool) or value is None else str(value)

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lab.errors import LabError, Place, choose
-from lab.plan.conditions import ABSENT, Condition, check_condition, read_condition
-from lab.plan.factors import Menu, Varied, overlaps
+from lab.plan.conditions import ABSENT, Condition, read_condition
+from lab.plan.factors import Varied, overlaps
 from lab.plan.ground import Ground
 from lab.plan.options import value_at
+from lab.plan.wording import Menu, check_condition
 from lab.spec.experiment import Experiment
 from lab.spec.files import StudyFile
 from lab.spec.study import Constraint, Tuned

@@ -10,16 +10,14 @@ from itertools import combinations
 from typing import Any
 
 from lab.errors import LabError, Place, raise_all
-from lab.plan.conditions import ABSENT, Choice, Condition, check_condition, read_condition, same
+from lab.plan.conditions import ABSENT, Condition, read_condition, same
 from lab.plan.options import as_word, mark_at, menu_of, value_at
+from lab.plan.wording import Choice, Menu, check_condition
 from lab.spec.change import change
 from lab.spec.experiment import Experiment
 from lab.spec.files import StudyFile
 from lab.spec.spec import Level, plain
 from lab.spec.study import Levels
-
-Menu = Mapping[str, Choice]
-"""Every path that a study may name."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from lab.plan.conditions import ABSENT, Choice
+from lab.plan.conditions import ABSENT
+from lab.plan.wording import Choice
 from lab.spec.change import FIXED
 from lab.spec.experiment import Experiment
 from lab.spec.spec import Factor, Family, Spec, finite_choices, option_factor, plain

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.errors import LabError, Place
-from lab.plan.conditions import ABSENT, Choice, Seen, check_condition, read_condition
+from lab.plan.conditions import ABSENT, Seen, read_condition
+from lab.plan.wording import Choice, check_condition
 
 HERE = Place("asked.yaml", 7, "constraints[0].forbid")
 VALUES = {

@@ -178,7 +178,7 @@ def mistakes(written, text: str) -> list[LabError]:
             "only once",
         ),
         (
-            "factors:\n  both: {set: [{model.layers: 8, training.lr: 0.1}]}\nnuisance:\n  training.lr: {log: [0.1, 1]}\n",
+            "factors:\n  both: {set: [{model.layers: 8, training.lr: 1}]}\nnuisance:\n  training.lr: {log: [0.1, 1]}\n",
             3,
             "nuisance.training.lr",
             "both and training.lr both change training.lr",
