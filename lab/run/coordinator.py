@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lab.errors import LabError
 from lab.plan.plan import Trial
@@ -30,15 +30,6 @@ STILLBORN = 3
 """Workers in a row that may die before they have imported everything."""
 
 
-@dataclass
-class Flight:
-    """A trial on a worker."""
-
-    assignment: Assignment
-    has_moved: bool = False
-    """Whether it has finished an epoch on this worker."""
-
-
 class Coordinator:
     """One run of a study."""
 
@@ -49,7 +40,8 @@ class Coordinator:
         self.announcer = desk.announcer
         self.retries = Retries(self.plan.study.retry)
         self.handout = Handout(self.plan, desk.store, claims=desk.claims, sources=desk.sources, absorb=self._absorb)
-        self.flights: dict[str, Flight] = {}
+        self.flights: dict[str, Assignment] = {}
+        """Trials on workers."""
         self.reused = 0
         self.stopped = ""
         """Why the study was stopped before its end; empty when it was not."""
@@ -61,7 +53,7 @@ class Coordinator:
 
     def run(self) -> None:
         """Go on until every trial has a record, or somebody or something ends it."""
-        for trial, record in self.desk.reused.items():
+        for trial, record in self.desk.reused:
             self._take_reused(trial, record)
         self._give_up_cells(self.plan.reference.id)
         self._mind_budget()
@@ -88,11 +80,11 @@ class Coordinator:
 
     def _is_reserved(self) -> bool:
         """Whether a trial has the machine for itself."""
-        return any(flight.assignment.is_alone for flight in self.flights.values())
+        return any(each.is_alone for each in self.flights.values())
 
     def _start(self, assignment: Assignment) -> None:
         task, worker = assignment.task, self.pool.idle()
-        self.flights[task.id] = Flight(assignment)
+        self.flights[task.id] = assignment
         if assignment.source is self.desk.planned:
             self.desk.ledger.start(self.desk.view.row(task.trial))
         job = task.job(
@@ -110,7 +102,7 @@ class Coordinator:
         """The epoch a trial goes on from."""
         with suppress(OSError, ValueError, KeyError, TypeError):
             index = json.loads((self.desk.home / "checkpoints" / trial / "checkpoint.json").read_text())
-            return int(index["said"]["epoch"])
+            return int(index["said"]["progress"]["epoch"])
         return 0
 
     def _absorb(self, assignment: Assignment, record: Record) -> None:
@@ -137,7 +129,7 @@ class Coordinator:
             case Epoch():
                 self._epoch(worker, message)
             case Points() if message.trial in self.flights:
-                self.announcer.tell(Measured(self.flights[message.trial].assignment.task.trial, message.points))
+                self.announcer.tell(Measured(self.flights[message.trial].task.trial, message.points))
             case Ended():
                 self._ended(worker, message)
             case Died():
@@ -146,9 +138,8 @@ class Coordinator:
                 raise LabError(message.what, where=message.where, hint=message.hint)
 
     def _epoch(self, worker: Worker, message: Epoch) -> None:
-        flight = self.flights[message.trial]
-        flight.has_moved = True
-        source, task = flight.assignment.source, flight.assignment.task
+        assignment = self.flights[message.trial]
+        source, task = assignment.source, assignment.task
         epochs = task.experiment.training.epochs
         self.announcer.tell(EpochDone(task.trial, message.epoch, epochs, message.step, message.scores))
         if source is self.desk.planned and self.plan.study.score.name in message.scores:
@@ -159,13 +150,13 @@ class Coordinator:
 
     def _ended(self, worker: Worker, message: Ended) -> None:
         record, worker.trial = message.record, ""
-        flight = self.flights.pop(record.trial)
+        assignment = self.flights.pop(record.trial)
         if message.is_written:
-            self._settle(flight.assignment, record)
+            self._settle(assignment, record)
         else:
             self.retries.note(record.trial, record.status)
             is_alone = record.status == "out_of_memory"
-            self.handout.again(flight.assignment, is_alone=is_alone)
+            self.handout.again(assignment, is_alone=is_alone)
             how = "is tried again, alone" if is_alone else "is tried again"
             self.announcer.warn(f"trial {record.trial} ended as {record.status} and {how}: {_first_line(record.error)}")
         if record.status == "out_of_memory" or (record.status == "bug" and record.origin.device != "cpu"):
@@ -183,15 +174,15 @@ class Coordinator:
         if trial in self.flights and not self.interrupts:
             self._bereaved(self.flights.pop(trial), message, was_ready=was_ready)
 
-    def _bereaved(self, flight: Flight, message: Died, *, was_ready: bool) -> None:
+    def _bereaved(self, assignment: Assignment, message: Died, *, was_ready: bool) -> None:
         """A trial has lost its worker: it is done after all, or goes on elsewhere, or has killed too many."""
-        assignment, task = flight.assignment, flight.assignment.task
+        task = assignment.task
         code = message.exitcode or 0
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         record = self.desk.store.read(task.id, study=self.plan.name)
         if record is not None and record.study == self.plan.name:
             self._settle(assignment, record)
-        elif not was_ready or self.retries.survives(task.id, has_moved=flight.has_moved):
+        elif not was_ready or self.retries.survives(task.id, self._checkpointed(task.id)):
             self.announcer.warn(f"the worker of trial {task.id} died ({how}); the trial is taken up again")
             self.handout.again(assignment)
         else:

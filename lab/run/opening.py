@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.plan.plan import Plan, Trial
@@ -45,7 +45,7 @@ class Desk:
     planned: Planned
     search: Search | None
     origin: Origin
-    reused: Mapping[Trial, Record] = field(default_factory=dict)
+    reused: Sequence[tuple[Trial, Record]] = ()
     """What was taken over from other studies when the run began."""
 
     @property
@@ -86,8 +86,8 @@ def open_desk(plan: Plan, store: Store, *, claims: Claims, announcer: Announcer,
     for record in recorded(plan, store, retry_failed=retry_failed):
         standing.add(record)
         found += [record] if record.role == "search" else []
-    reused = dict(reusable(plan, store, standing))
-    for record in reused.values():
+    reused = list(reusable(plan, store, standing))
+    for _, record in reused:
         standing.add(record)
     storage, score = open_storage(home_of(store)), plan.study.score
     ledger = Ledger(storage, plan.name, score=score, dimensions=view.dimensions, warn=announcer.warn)

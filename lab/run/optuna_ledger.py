@@ -120,6 +120,8 @@ class Ledger:
             self.storage.set_trial_state_values(each._trial_id, TrialState.FAIL)
 
     def _start(self, row: Row) -> None:
+        if row.trial in self._running:  # it is tried again
+            return
         waiting = self._waiting.pop(row.trial, None)
         if waiting is not None and self.storage.set_trial_state_values(waiting, TrialState.RUNNING):
             self._running[row.trial] = waiting

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from lab.errors import LabError
 from lab.run.optuna_storage import Dimension, distribution, study_id
-from lab.spec.spec import Level
+from lab.spec.spec import Level, digest
 from lab.spec.study import Pruner, Sampler, Score
 
 FORBIDDEN = "forbidden"
@@ -91,9 +91,12 @@ class Setting:
     def give_up(self, status: str) -> None:
         """Tell that it was given up early, or never run: a sampler learns from that as well."""
         self.note("lab.status", status)
-        state = TrialState.PRUNED if status in ("pruned", FORBIDDEN) else TrialState.FAIL
         with _answering():
-            self.study.tell(self.trial, state=state)
+            self.study.tell(self.trial, state=_given_up(status))
+
+
+def _given_up(status: str) -> TrialState:
+    return TrialState.PRUNED if status in ("pruned", FORBIDDEN) else TrialState.FAIL
 
 
 @dataclass(frozen=True)
@@ -173,13 +176,15 @@ class Sampling:
         """Settings that the study's constraints refused."""
         return sum(1 for each in self._all() if each.user_attrs.get("lab.status") == FORBIDDEN)
 
-    def add(self, cell: str, params: Mapping[str, Level], values: Sequence[float]) -> None:
+    def add(self, cell: str, params: Mapping[str, Level], status: str, values: Sequence[float] = ()) -> None:
         """Put in a setting that was tried before Optuna's file was lost."""
+        state = TrialState.COMPLETE if status == "done" else _given_up(status)
         template = create_trial(
+            state=state,
+            values=list(values) or None,
             params=dict(params),
             distributions={name: self.space[name] for name in params},
-            values=list(values),
-            user_attrs={"lab.cell": cell, "lab.status": "done"},
+            user_attrs={"lab.cell": cell, "lab.status": status},
         )
         with suppress(ValueError):  # out of a range that was narrowed since
             self.study.add_trial(template)
@@ -195,7 +200,8 @@ class Sampling:
     def _sampler(self, number: int) -> BaseSampler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _sampler(self.sought.sampler, (self.sought.seed + number) % 2**31, self.sought.trials)
+            seed = int(digest([self.sought.seed, number], length=7), 16)
+            return _sampler(self.sought.sampler, seed, self.sought.trials)
 
 
 def _sampler(kind: Sampler, seed: int, trials: int) -> BaseSampler:

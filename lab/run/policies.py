@@ -20,6 +20,8 @@ class Retries:
     def __init__(self, retry: Retry) -> None:
         self.retry = retry
         self._tries: dict[str, Counter[str]] = defaultdict(Counter)
+        self._reached: dict[str, int] = {}
+        """The epoch that a trial's last worker left it at."""
         self._errors: dict[str, set[str]] = defaultdict(set)
 
     def handed_back(self, trial: str) -> frozenset[str]:
@@ -32,12 +34,15 @@ class Retries:
         """Count a failure that is tried again."""
         self._tries[trial][status] += 1
 
-    def survives(self, trial: str, *, has_moved: bool) -> bool:
-        """Whether a trial whose worker died is tried again: not when it keeps dying on the spot."""
+    def survives(self, trial: str, epoch: int) -> bool:
+        """Whether a trial whose worker died may go on from this epoch: not when it keeps dying at the same one."""
         if self.retry.killed == "never":
             return False
         deaths = self._tries[trial]
-        deaths["killed"] = 1 if has_moved else deaths["killed"] + 1
+        if epoch > self._reached.get(trial, 0):
+            deaths["killed"] = 0
+        self._reached[trial] = epoch
+        deaths["killed"] += 1
         return deaths["killed"] < DEATHS
 
     def stops_study(self, record: Record) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -123,13 +123,19 @@ class Search:
         """Tell Optuna of settings that have records but that it does not know: its file was lost."""
         of_cell: dict[str, list[Record]] = defaultdict(list)
         for record in records:
-            if record.role == "search" and record.status == "done":
-                of_cell[record.cell].append(record)
+            of_cell[record.cell].append(record)
         known = self.sampling.cells()
         for cell, group in of_cell.items():
-            if cell not in known and len(group) == len(self.plan.study.seeds.values):
-                params = {name: level for name, level in group[0].levels.items() if name in self.space.dimensions}
-                self.sampling.add(cell, params, self._mean([self._values(each) for each in group]))
+            if cell not in known:
+                self._restore(cell, group)
+
+    def _restore(self, cell: str, group: Sequence[Record]) -> None:
+        params = {name: level for name, level in group[0].levels.items() if name in self.space.dimensions}
+        ended = {record.status for record in group}
+        if ended != {"done"}:
+            self.sampling.add(cell, params, "pruned" if "pruned" in ended else "failed")
+        elif len(group) == len(self.plan.study.seeds.values):
+            self.sampling.add(cell, params, "done", self._mean(map(self._values, group)))
 
     def next(self) -> Task | None:
         """A further seed of a setting that has passed its first, or the first seed of a new setting."""
