@@ -28,6 +28,8 @@ NOISY = ("mlflow.store.db.utils", "alembic", "urllib3.connectionpool")
 """Loggers that speak of what is none of the reader's business: new tables, second attempts."""
 METRICS_A_BATCH = 1000
 PARAMS_A_BATCH = 100
+FIRST_TABLES = frozenset({"experiments", "runs", "metrics", "params", "tags"})
+"""Tables that MLflow makes before all others."""
 PAGE = 200
 """Runs of one search request: a page of 1,000 long runs can take longer than a request may."""
 ENDED = frozenset({"FINISHED", "FAILED", "KILLED"})
@@ -195,14 +197,25 @@ class Tracker:
         try:
             yield
         except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise LabError(
-                f"MLflow at {self.place.uri} cannot be used: {reason[0][:300]}", hint=_mend(self.place)
-            ) from error
+            raise LabError(f"MLflow at {self.place.uri} {_trouble(error)}", hint=_mend(self.place)) from error
 
 
 def _run(run: Any) -> Run:
     return Run(run.info.run_id, run.info.status, run.info.start_time or 0, run.data.tags, run.data.params)
+
+
+def _trouble(error: BaseException) -> str:
+    """What went wrong, in few words: a network's errors arrive wrapped several times."""
+    from requests.exceptions import ConnectionError as NoConnection
+    from requests.exceptions import Timeout
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, (NoConnection, Timeout)):
+            return "does not answer"
+        cause = cause.__cause__ or cause.__context__
+    said = str(error).strip() or type(error).__name__
+    return f"cannot be used: {said.splitlines()[0][:300]}"
 
 
 def _mend(place: Address) -> str:
@@ -218,17 +231,17 @@ def prepare(place: Address) -> None:
     path = Path(place.uri.split("?")[0].removeprefix("sqlite:///")).resolve()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists() or path.stat().st_size == 0:
-            return
-        tables = _tables(path)
+        tables = _tables(path) if path.exists() and path.stat().st_size else set()
     except OSError as error:
-        raise LabError(f"MLflow's store {path} cannot be used: {error.strerror}", hint="name another folder") from error
+        raise LabError(
+            f"MLflow's store {path} cannot be used: {error.strerror}", hint="name another folder with LAB_STORE"
+        ) from error
     except sqlite3.DatabaseError as error:
         raise LabError(
             f"{path} is not a database that MLflow can read: {error}",
             hint="move it away: `lab publish` makes a new one from the records",
         ) from error
-    if tables and not {"experiments", "runs", "alembic_version"} <= tables:
+    if tables and tables.isdisjoint(FIRST_TABLES):
         raise LabError(
             f"{path} is a database of something else than MLflow (it holds {', '.join(sorted(tables)[:5])})",
             hint="move it away, or name another store with MLFLOW_TRACKING_URI",
@@ -236,5 +249,9 @@ def prepare(place: Address) -> None:
 
 
 def _tables(path: Path) -> set[str]:
+    """What a sqlite file holds; nothing that can be said while somebody is writing its first tables."""
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-        return {name for (name,) in database.execute("select name from sqlite_master where type = 'table'")}
+        try:
+            return {name for (name,) in database.execute("select name from sqlite_master where type = 'table'")}
+        except sqlite3.OperationalError:
+            return set()

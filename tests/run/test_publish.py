@@ -252,7 +252,7 @@ def test_a_database_of_something_else_is_not_written_into(tmp_path, plan):
 
 def test_a_server_that_is_not_there_is_a_clear_mistake(store, plan):
     uri = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(LabError, match=f"MLflow at {uri} cannot be used"):
+    with pytest.raises(LabError, match=f"MLflow at {uri} does not answer"):
         publish(plan.outline(), store, "small", uri=uri)
 
 
