@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -14,6 +14,7 @@ from lab.errors import LabError, Place, choose, raise_all
 from lab.spec.agree import disagreements, with_changes, with_goals, with_study
 from lab.spec.document import Document, read_document
 from lab.spec.experiment import Experiment
+from lab.spec.places import Path as Way
 from lab.spec.places import Places
 from lab.spec.plugins import load_plugins
 from lab.spec.problems import as_written, explain
@@ -26,7 +27,9 @@ from lab.spec.tasks import TASKS
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 STUDY_ONLY = frozenset(Study.model_fields) - frozenset(Experiment.model_fields)
 Read = TypeVar("Read", bound=Spec)
-ANY_TASK_HAS_IT = "cost.seconds"
+NEEDED = {"question": "?", "base": "?", "score": "cost.seconds"}
+"""What stands in for keys that are refused or missing, while the rest is checked; every task has this score."""
+HARMLESS: Mapping[str | int, object] = {"design": "grid", "constraints": {"forbid": "false"}}
 
 
 @dataclass(frozen=True)
@@ -158,17 +161,37 @@ def _study(document: Document, problems: list[LabError]) -> Study | None:
     except ValidationError as error:
         problems += _beyond_reading(error, document, Study)
         refused = [as_written(detail["loc"], document.data) for detail in error.errors()]
-    data = {"question": "?", "base": "?", "score": ANY_TASK_HAS_IT} | dict(document.data)
-    for top, *inner in filter(None, refused):
-        section = data.get(top) if isinstance(top, str) else None
-        if inner and isinstance(section, Mapping) and top in ("factors", "nuisance", "arms"):
-            data[top] = {key: value for key, value in section.items() if key != inner[0]}
-        elif top in data:
-            del data[top]
+    data: Any = document.data
+    for path in refused:
+        data = _without(data, _expendable(path), HARMLESS.get(path[0]) if path else None)
     try:
-        return Study.model_validate({"question": "?", "base": "?", "score": ANY_TASK_HAS_IT} | data)
+        return Study.model_validate(NEEDED | data)
     except ValidationError:
         return None
+
+
+def _expendable(path: Way) -> Way:
+    """The smallest part of a study around a key that the rest of the study can do without."""
+    if path[:1] == ("design",):
+        items = [at for at, key in enumerate(path) if isinstance(key, int)]
+        return path[: items[0] + 1] if items else path[:1]
+    return path[:2] if path[:1] in (("factors",), ("nuisance",), ("arms",), ("constraints",)) else path[:1]
+
+
+def _without(said: Any, path: Way, harmless: object) -> Any:
+    """The same data less one part; in a list something harmless takes its place, so that lines stay right."""
+    if not path:
+        return said
+    key, rest = path[0], path[1:]
+    if isinstance(said, list):
+        return [
+            (_without(value, rest, harmless) if rest else harmless) if at == key else value
+            for at, value in enumerate(said)
+        ]
+    if not isinstance(said, Mapping) or key not in said:
+        return said
+    inner = {key: _without(said[key], rest, harmless)} if rest else {}
+    return {other: value for other, value in said.items() if other != key} | inner
 
 
 def _beyond_reading(error: ValidationError, document: Document, spec: type[Spec]) -> list[LabError]:

@@ -193,7 +193,8 @@ def _expectation(detail: ErrorDetails, spec: type[Spec]) -> str:
     if kind == "literal_error":
         return ", ".join(yaml_word(choice) for choice in _choices(detail, spec))
     if kind in ("too_long", "too_short"):
-        return f"{about.get('max_length', about.get('min_length'))} values, not {about.get('actual_length')}"
+        bound = about.get("max_length", about.get("min_length"))
+        return f"{bound} value{'s' if bound != 1 else ''}, not {about.get('actual_length')}"
     if about.get("class_name") in SHORTHANDS:
         return SHORTHANDS[about["class_name"]]
     message = detail["msg"]

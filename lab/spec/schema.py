@@ -178,7 +178,8 @@ def _block(full: Schema) -> Schema:
 def _design(block: Schema) -> Schema:
     """A word, a block, a block with `also`, or a list of blocks."""
     blocks = {"type": "array", "items": _ref("Block"), "minItems": 1}
-    also = {"description": "More blocks; cells that are equal are one cell.", "anyOf": [blocks, _ref("Block")]}
+    more = {"type": "array", "items": _ref("Block")}
+    also = {"description": "More blocks; cells that are equal are one cell.", "anyOf": [more, _ref("Block")]}
     forms = [{**form, "properties": {**form["properties"], "also": also}} for form in (_short(block), block)]
     forms[0]["maxProperties"] = 2
     listed = {"type": "object", "properties": {"blocks": blocks}, "required": ["blocks"], "additionalProperties": False}

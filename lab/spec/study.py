@@ -170,7 +170,8 @@ class Block(Spec):
 class Design(Spec):
     """Which cells are run."""
 
-    blocks: tuple[Block, ...]
+    blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
+    """The blocks; cells that several of them have are one cell."""
 
     @model_validator(mode="before")
     @classmethod
