@@ -90,8 +90,9 @@ def _planned(store: Store, outline: Outline, trial: str, place: str | None) -> R
 def _sampled(store: Store, outline: Outline) -> Iterator[Row | None]:
     """Records of this study that are not in the plan: of a sampler, or (None) of an older plan."""
     planned = frozenset(outline.trials)
-    for record in store.records(outline.name):
-        if record.trial in planned:
+    for trial in store.trials(outline.name):
+        record = store.read(trial, study=outline.name) if trial not in planned else None
+        if record is None:
             continue
         if record.role in ("search", "tune"):
             told = Row(record.trial, record.cell, record.label, record.seed, record.repeat, record.role)

@@ -149,12 +149,14 @@ class Disk:
 
     def ends_with(self, name: str, ending: bytes) -> bool:
         """Whether a file's last bytes are these."""
-        try:
-            with (self.path / name).open("rb") as file:
-                file.seek(-len(ending), os.SEEK_END)
-                return file.read() == ending
-        except OSError:
-            return False
+        with told("read", str(self.path / name)):
+            try:
+                with (self.path / name).open("rb") as file:
+                    size = file.seek(0, os.SEEK_END)
+                    file.seek(max(0, size - len(ending)))
+                    return file.read() == ending
+            except FileNotFoundError:
+                return False
 
     def _entries(self) -> list[os.DirEntry[str]]:
         with told("list", str(self.path)):

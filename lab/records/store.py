@@ -72,11 +72,14 @@ class Store:
 
     def records(self, study: str) -> Iterator[Record]:
         """Every record of one study, in the order of their ids."""
-        folder = self._studies.inner(study)
-        for trial in sorted(_records_in(folder)):
-            record = self._read(folder, trial)
+        for trial in self.trials(study):
+            record = self._read(self._studies.inner(study), trial)
             if record is not None:
                 yield record
+
+    def trials(self, study: str) -> list[str]:
+        """The trials of one study that have a record, by their files' names alone, sorted."""
+        return sorted(_records_in(self._studies.inner(study)))
 
     def studies(self) -> list[str]:
         """The studies that the store knows, sorted."""
@@ -108,14 +111,18 @@ class Store:
             mend = "run the study again, which writes it anew; the records themselves are whole"
             raise LabError("the plan cannot be read", where=Place(f"{folder}/{PLAN}"), hint=mend) from error
 
-    def _in_order(self, first: str) -> list[str]:
-        return sorted(self.studies(), key=lambda name: (name != first, name))
+    def _in_order(self, first: str) -> Iterator[str]:
+        """The studies, one of them first; the others are not even listed unless they are asked for."""
+        if first:
+            yield first
+        yield from (name for name in self.studies() if name != first)
 
     def _is_whole(self, folder: Folder, trial: str, size: int) -> bool:
         """Whether a record is worth counting; one that a power cut emptied or cut short is set aside."""
         if size and folder.ends_with(f"{trial}.json", b"}"):
             return True
-        self._doubt(folder, trial)
+        if folder.has(f"{trial}.json"):
+            self._doubt(folder, trial)
         return False
 
     def _read(self, folder: Folder, trial: str) -> Record | None:
