@@ -25,6 +25,17 @@ class Estimate:
     """The chance of a mean this far from zero if there were nothing."""
     paired: bool = True
     """For a difference: whether it is one of equal seeds, or of two groups (Welch)."""
+    error: float = math.nan
+    """The standard error of the mean; 0 where all values are equal."""
+    freedom: float = math.nan
+    """Degrees of freedom of the t distribution that the interval is of."""
+
+    @property
+    def method(self) -> str:
+        """What the interval and the chance are by; empty where there are none."""
+        if not self.has_interval:
+            return ""
+        return f"t over {self.n} seeds" if self.paired else f"Welch's t of two groups of {self.n} seeds or more"
 
     @property
     def has_interval(self) -> bool:
@@ -82,7 +93,9 @@ def _with_interval(told: Estimate, *, error: float, freedom: float) -> Estimate:
     from scipy.special import stdtr, stdtrit
 
     if error <= TINY * abs(told.mean):
-        return replace(told, low=told.mean, high=told.mean, p=0.0 if told.mean else 1.0)
+        certain = 0.0 if told.mean else 1.0
+        return replace(told, low=told.mean, high=told.mean, p=certain, error=0.0, freedom=freedom)
     reach = float(stdtrit(freedom, 1 - ALPHA / 2)) * error
     chance = 2 * float(stdtr(freedom, -abs(told.mean) / error))
-    return replace(told, low=told.mean - reach, high=told.mean + reach, p=chance)
+    low, high = told.mean - reach, told.mean + reach
+    return replace(told, low=low, high=high, p=chance, error=error, freedom=freedom)

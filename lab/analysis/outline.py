@@ -36,6 +36,8 @@ class Outline:
     cells: Mapping[str, PlannedCell]
     trials: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    aliases: tuple[tuple[str, ...], ...] = ()
+    """Groups of main effects and interactions ("a", "a x b") that a fraction cannot tell apart."""
 
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> Self:
@@ -55,6 +57,7 @@ class Outline:
             cells={cell["id"]: PlannedCell(**cell) for cell in said["cells"]},
             trials=tuple(said["trials"]),
             notes=tuple(said.get("notes", ())),
+            aliases=tuple(tuple(group) for group in said.get("aliases", ())),
         )
 
     @property
