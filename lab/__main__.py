@@ -9,7 +9,7 @@ from lab.errors import LabError
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 when all is well, 1 when a trial failed, 2 for a mistake of the person's."""
-    from lab.cli import app
+    from lab.cli.app import app
 
     try:
         code = app(arguments, result_action="return_value", exit_on_error=False, print_error=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from lab.__main__ import main
-from lab.run.checking import profiles_of
-from lab.run.planning import read_plan
+from lab.cli.checking import profiles_of
+from lab.cli.planning import read_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = sorted(path.name for path in (ROOT / "studies").glob("*.yaml"))

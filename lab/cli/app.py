@@ -33,10 +33,11 @@ ProfileName = Annotated[
     str | None, Parameter(name=["--profile", "-p"], help="A profile of the study file, such as quick.")
 ]
 StorePath = Annotated[
-    Path, Parameter(name="--store", env_var="LAB_STORE", help="Where records are kept (or LAB_STORE).")
+    str,
+    Parameter(name="--store", env_var="LAB_STORE", help="Where records are kept (or LAB_STORE): a folder or a URL."),
 ]
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="Answer as JSON, for a script.")]
-STORE = Path("mlruns")
+STORE = "mlruns"
 
 
 @app.command
@@ -56,7 +57,7 @@ def check(
         build: Also build every cell and take one step of it, which finds no-op factors and models that do not run.
         json: Answer as JSON, for a script.
     """
-    from lab.run.checking import check_files
+    from lab.cli.checking import check_files
 
     return check_files(files or _all_files(), build=build, as_json=json)
 
@@ -76,7 +77,7 @@ def plan(
     json: AsJson = False,
 ) -> int:
     """Say what a run would do: cells, trials, cost, what is in the store already, the smallest visible effect."""
-    from lab.run.planning import show_plan
+    from lab.cli.planning import show_plan
 
     return show_plan(file, profile=profile, timed=time, lock=lock, store=_store(store), as_json=json)
 
@@ -105,10 +106,10 @@ def run(
     Exit code 0: everything is in; 1: a trial failed or the run was stopped; 2: a mistake in a file or an option.
     """
     if smoke:
-        from lab.run.checking import smoke_file
+        from lab.cli.checking import smoke_file
 
         return smoke_file(file, profile=profile)
-    from lab.run.running import run_study
+    from lab.cli.running import run_study
 
     return run_study(_plan(file, profile), _store(store), jobs=jobs, retry_failed=retry_failed, as_json=json)
 
@@ -157,7 +158,7 @@ def publish(
     json: AsJson = False,
 ) -> int:
     """Bring MLflow up to date with the records, without duplicates."""
-    from lab.run.publishing import publish_studies
+    from lab.cli.publishing import publish_studies
 
     return publish_studies(_store(store), _name(study, profile) if study else None, as_json=json)
 
@@ -205,12 +206,12 @@ def ui(
 
 
 def _plan(file: Path, profile: str | None) -> Plan:
-    from lab.run.planning import read_plan
+    from lab.cli.planning import read_plan
 
     return read_plan(file, profile)
 
 
-def _store(path: Path) -> Store:
+def _store(path: str) -> Store:
     from lab.records.store import Store
 
     return Store(path)
@@ -220,7 +221,7 @@ def _name(study: str, profile: str | None) -> str:
     """A study's name in the store, from its name or its file."""
     if Path(study).suffix not in (".yaml", ".yml"):
         return f"{study}-{profile}" if profile else study
-    from lab.run.planning import read_file
+    from lab.cli.planning import read_file
 
     return read_file(Path(study), profile).name
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab.cli.planning import read_file, read_plan
 from lab.errors import LabError
 from lab.plan.plan import Plan
-from lab.run.planning import read_file, read_plan
 from lab.run.timing import Trace, no_ops, trace_cells
 from lab.spec.files import kind_of
 
