@@ -71,7 +71,7 @@ class Folder:
                 return None
             tensors = load_file(self.path / index["state"])
             parts = [pq.read_table(self.path / name) for name in index["parts"]]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             warnings.warn(f"the checkpoint in {self.path} cannot be read, so it starts over: {error}", stacklevel=2)

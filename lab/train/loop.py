@@ -58,13 +58,15 @@ def _train_to_the_end(run: Run, place: int, watcher: Watcher) -> Ending:
         if ended is not None:
             return ended
         scores = run.score()
+        ended = run.settle(scores)
+        if ended is None:
+            run.save()
+        # Told after it is kept, so that a watcher which ends the process loses nothing.
         told = scores | {"cost.step_ms": run.past.step_ms[-1]}
         if not watcher.epoch(place, run.past.epoch, run.past.step, told):
             return "pruned", ""
-        ended = run.settle(scores)
         if ended is not None:
             return ended
-        run.save()
     return "done", ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -142,7 +143,7 @@ def test_the_learning_rate_of_an_epoch_is_the_one_it_ended_with() -> None:
     constant = run(experiment(training={"lr": 3e-3})).history["lr"]
     assert constant == (3e-3,) * 3
     cosine = run(experiment(training={"lr": 3e-3, "schedule": "cosine", "epochs": 6})).history["lr"]
-    assert all(a > b for a, b in zip(cosine, cosine[1:], strict=False))
+    assert all(a > b for a, b in pairwise(cosine))
 
 
 def test_a_plateau_lowers_the_learning_rate_that_is_used() -> None:

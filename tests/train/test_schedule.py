@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -33,7 +34,7 @@ def test_a_cosine_starts_at_the_top_and_falls_towards_zero() -> None:
     rate = told(Training(lr=1.0, schedule="cosine", warmup=2), 12)
     assert rate[:3] == [0.5, 1.0, 1.0]
     assert rate[7] == pytest.approx(0.5)
-    assert all(a > b for a, b in zip(rate[2:], rate[3:], strict=False))
+    assert all(a > b for a, b in pairwise(rate[2:]))
     assert 0 < rate[-1] < 0.05
 
 
