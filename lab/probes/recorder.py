@@ -12,6 +12,7 @@ from torch import Tensor
 from lab.probes.probe import Chunk, Probe, Subject, probe_of
 from lab.probes.readings import Readings, combine
 from lab.probes.summary import Point, Summary
+from lab.records.judge import with_cancelled
 from lab.spec.probes import Gradients, ProbeSpec
 
 
@@ -23,8 +24,8 @@ class Recorder:
         exact = frozenset(str(getattr(spec, "kind", "")) for spec in specs if getattr(spec, "exact", False))
         self.readings = Readings(exact=exact)
         no_gradient: Callable[[], set[str]] = getattr(subject.model, "zero_gradient", set)
-        exempt = frozenset(no_gradient())
-        self.summary = Summary(subject.layout, exempt=exempt, planned_steps=planned_steps)
+        self.cancelled = frozenset(no_gradient())
+        self.summary = Summary(subject.layout, exempt=self.cancelled, planned_steps=planned_steps)
         self._parts: list[pa.Table] = []
 
     @property
@@ -67,7 +68,8 @@ class Recorder:
     def table(self) -> pa.Table | None:
         """All rows of the trial; nothing can be read afterwards."""
         rows = [*self._parts, self.readings.end()]
-        return combine([part for part in rows if part is not None])
+        told = combine([part for part in rows if part is not None])
+        return told if told is None else with_cancelled(told, self.cancelled)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """What a checkpoint must hold besides the parts, when nothing waits to be flushed."""

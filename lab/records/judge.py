@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, overload
@@ -17,6 +18,20 @@ KEYS = ("step", "name", "probe")
 """Columns of the readings that are not statistics."""
 VALUE = "value"
 """The statistic of a probe that has one only."""
+CANCELLED = b"lab.cancelled"
+"""Key of a table's metadata: JSON list of the parameters whose gradient is zero by construction (a bias that a batch
+norm cancels), so that no rule takes the rounding noise in it for a fault."""
+
+
+def with_cancelled(readings: pa.Table, names: Iterable[str]) -> pa.Table:
+    """The same readings, telling which parameters get no gradient by construction."""
+    said = {**(readings.schema.metadata or {}), CANCELLED: json.dumps(sorted(names)).encode()}
+    return readings.replace_schema_metadata(said)
+
+
+def cancelled(readings: pa.Table) -> frozenset[str]:
+    """The parameters that the readings name as without a gradient by construction."""
+    return frozenset(json.loads((readings.schema.metadata or {}).get(CANCELLED, b"[]")))
 
 
 def judge(rules: Sequence[RuleSpec], readings: pa.Table | None) -> tuple[Finding, ...]:
@@ -30,9 +45,12 @@ def _judged(rule: RuleSpec, readings: pa.Table) -> Iterator[Finding]:
     kind = str(getattr(rule, "kind", type(rule).__name__))
     probe, _, statistic = rule.reads.partition(".")
     series = dict(_series(readings, probe, statistic or VALUE))
+    exempt = cancelled(readings) if statistic.startswith("grad") else frozenset()
     if not series:
         yield Finding(kind, "", 0, "info", says=f"had nothing to judge: no probe measured {rule.reads}")
     for scope, told in series.items():
+        if scope in exempt:
+            continue
         try:
             finding = rule.check(scope, told)
         except Exception as error:

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import pyarrow as pa
 import pytest
 
-from lab.records.judge import judge
+from lab.records.judge import cancelled, judge, with_cancelled
 from lab.spec.rules import Finding, RuleSpec, Series, Vanishing
 
 
@@ -104,3 +104,17 @@ def test_a_series_can_be_read_like_a_list_of_pairs() -> None:
     assert series[-1] == (2, 0.5)
     assert series[-5:] == [(1, 0.25), (2, 0.5)]
     assert len(series) == 2
+
+
+def test_a_gradient_that_is_zero_by_construction_is_no_finding():
+    told = readings(fading("norm.bias") + fading("lin.weight"))
+    marked = with_cancelled(told, {"norm.bias"})
+    assert {finding.scope for finding in judge((Vanishing(),), told)} == {"norm.bias", "lin.weight"}
+    assert {finding.scope for finding in judge((Vanishing(),), marked)} == {"lin.weight"}
+
+
+def test_what_is_zero_by_construction_survives_the_file(tmp_path):
+    import pyarrow.parquet as pq
+
+    pq.write_table(with_cancelled(readings(steady("a")), {"a", "b"}), tmp_path / "x.parquet")
+    assert cancelled(pq.read_table(tmp_path / "x.parquet")) == {"a", "b"}
