@@ -99,6 +99,19 @@ def test_options_of_another_kind_of_model_are_there_where_it_is(study_of):
     ]
 
 
+def test_a_condition_may_ask_for_an_option_that_another_kind_of_model_has_by_default(study_of):
+    factors = {
+        "model.kind": ["graph_transformer", "gin"],
+        "model.dropout": {"values": [0.0, 0.1], "when": 'model.jumping == "last"'},
+    }
+    plan = expand(study_of(factors=factors))
+    assert [dict(cell.levels) for cell in plan.cells] == [
+        {"model.kind": "graph_transformer"},
+        {"model.kind": "gin", "model.dropout": 0.0},
+        {"model.kind": "gin", "model.dropout": 0.1},
+    ]
+
+
 # one_out, one_in, path, arms ------------------------------------------------------------------------------------------
 
 
@@ -124,6 +137,22 @@ def test_one_in_brings_up_what_depends_on_the_part_put_back(study_of):
         (True, "batch"),
         (False, None),
         (True, "none"),
+    ]
+
+
+def test_one_in_puts_back_what_depends_on_a_part_together_with_it(study_of):
+    factors = {
+        "model.masked_norm": "off",
+        "model.mlp_norm": {"values": "off", "when": "model.masked_norm"},
+        "model.ff_norm": "off",
+    }
+    plan = expand(study_of(factors=factors, design="one_in"))
+    assert [tuple(cell.levels.values()) for cell in plan.cells] == [
+        (True, "layer", "batch"),
+        (False, "none"),
+        (True, "none", "none"),
+        (True, "none", "batch"),
+        (False, "layer"),
     ]
 
 
@@ -157,6 +186,12 @@ def test_a_path_may_end_at_another_kind_of_model(study_of):
     plan = expand(study_of(design={"path": {"to": {"model.mlp_norm": "none", "model.kind": "gin"}}}))
     assert plan.cells[-1].experiment.get("model.kind") == "gin"
     assert plan.cells[-1].experiment.get("model.mlp_norm") == "none"
+
+
+def test_a_step_may_set_an_option_of_a_new_model_to_what_the_base_had(study_of):
+    to = {"model": {"kind": "gin", "mlp_norm": "none"}, "model.mlp_norm": "batch"}
+    plan = expand(study_of(design={"kind": "path", "to": to}))
+    assert [cell.experiment.get("model.mlp_norm") for cell in plan.cells] == ["batch", "none", "batch"]
 
 
 def test_a_step_that_changes_nothing_is_told(study_of):
@@ -213,6 +248,15 @@ def test_a_fraction_is_balanced_over_its_cells(study_of):
     for one, other in (("model.mixing", "model.mlp_norm"), ("model.attention", "model.norm_first")):
         met = [(cell.levels[one], cell.levels[other]) for cell in plan.cells]
         assert {met.count(pair) for pair in met} == {4}
+
+
+@given(st.permutations(list(FIVE)))
+@settings(max_examples=20, deadline=None)
+def test_a_fraction_does_not_depend_on_the_order_of_its_factors(study_of, names):
+    design = {"kind": "fractional", "resolution": 3}
+    assert ids(expand(study_of(factors={name: FIVE[name] for name in names}, design=design))) == ids(
+        expand(study_of(factors=FIVE, design=design))
+    )
 
 
 def test_a_forbidden_run_is_said_to_unbalance_a_fraction(study_of):
