@@ -87,9 +87,10 @@ def _outcome(run: Run | None, ending: Ending, *, trace: str, peak_mb: float) -> 
         return Outcome(status, {}, {"cost.peak_mb": peak_mb}, (), None, 0.0, error, trace)
     history = {name: tuple(values) for name, values in run.past.history.items()}
     scores = {name: values[-1] for name, values in history.items() if name not in ("epoch", "lr")}
-    scores |= {"cost.seconds": run.seconds, "cost.peak_mb": peak_mb, "cost.params": trainable(run.learner.model)}
+    scores |= {"cost.seconds": run.seconds, "cost.peak_mb": peak_mb}
+    scores["cost.params"] = float(trainable(run.learner.model))
     if run.past.step_ms:
         scores["cost.step_ms"] = median(run.past.step_ms)
-    readings = run.recorder.table()
+    readings = run.readings()
     findings = judge(run.member.experiment.rules, readings) + run.remarks()
     return Outcome(status, history, scores, findings, readings, run.seconds, error, trace, run.from_epoch)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from lab.data.batch import Dataset
@@ -172,6 +174,13 @@ class Run:
         self.recorder.load(found.said["recorder"], arrays, found.parts)
 
     # --- the end ---
+
+    def readings(self) -> pa.Table | None:
+        """All that was read, up to the step that was not finite if there was one to end the run."""
+        rows = self.recorder.table()
+        if rows is None or self.seen.is_active:
+            return rows
+        return rows.filter(pc.less_equal(rows["step"], self.seen.bad_step))
 
     def remarks(self) -> tuple[Finding, ...]:
         """What a reader of the scores should know of the steps behind them."""

@@ -195,6 +195,9 @@ def test_a_loss_that_is_not_finite_ends_the_trial_at_its_very_step(
     assert outcome.status == "diverged"
     assert outcome.error.startswith("loss is nan at step 4; first non-finite gradient in ")
     assert outcome.history == {}
+    assert (outcome.readings is None) == (not probes)
+    if outcome.readings is not None:
+        assert max(outcome.readings["step"].to_pylist()) == 4
 
 
 def test_a_gradient_that_is_not_finite_ends_the_trial_too(monkeypatch: pytest.MonkeyPatch) -> None:
