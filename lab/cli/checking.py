@@ -11,6 +11,7 @@ from pathlib import Path
 from lab.cli.planning import read_file, read_plan
 from lab.errors import LabError
 from lab.plan.plan import Plan
+from lab.report.numbers import count
 from lab.run.timing import Trace, no_ops, trace_cells
 from lab.spec.files import kind_of
 
@@ -54,16 +55,22 @@ def _check(file: Path, *, build: bool, loud: bool) -> Checked:
         return checked
     for profile in profiles:
         try:
-            plan = read_plan(file, profile)
+            plan = read_plan(file, profile, sized=build)
         except LabError as mistake:
             checked.mistakes += [each for each in mistake.problems if str(each) not in known]
             known |= {str(each) for each in mistake.problems}
             continue
         named = f"{profile}: " if profile else ""
-        checked.says.append(f"{named}{len(plan.cells)} cells, {len(plan.all_trials)} trials")
+        checked.says.append(named + _size(plan))
         if build and profile == profiles[-1]:
             _build(plan, checked, loud=loud)
     return checked
+
+
+def _size(plan: Plan) -> str:
+    if plan.search is not None and len(plan.cells) == 1:
+        return f"a search of {count(plan.search.trials, 'setting')}"
+    return f"{count(len(plan.cells), 'cell')}, {count(len(plan.all_trials), 'trial')}"
 
 
 def _build(plan: Plan, checked: Checked, *, loud: bool) -> None:
@@ -126,4 +133,4 @@ def _tell(results: Iterable[Checked]) -> None:
             sys.stdout.write(f"{result.file}: fine ({'; '.join(result.says)})\n")
         mistakes += len(result.mistakes)
     if mistakes:
-        sys.stderr.write(f"{mistakes} mistake{'s' if mistakes > 1 else ''}; nothing was started\n")
+        sys.stderr.write(f"{count(mistakes, 'mistake')}; nothing was started\n")

@@ -39,10 +39,13 @@ def read_file(path: Path, profile: str | None) -> StudyFile:
     return study_of_experiment(path)
 
 
-def read_plan(path: Path, profile: str | None) -> Plan:
-    """The plan of a file; parameters are counted, and torch loaded, only where cells must match in size."""
+def read_plan(path: Path, profile: str | None, *, sized: bool = True) -> Plan:
+    """The plan of a file; parameters are counted, and torch loaded, only where cells must match in size.
+
+    Unless `sized`, such cells keep the base's size, which is enough to check a file.
+    """
     file = read_file(path, profile)
-    counted = any(constraint.match for constraint in file.study.constraints)
+    counted = sized and any(constraint.match for constraint in file.study.constraints)
     return expand(file, count_params=_counter() if counted else None)
 
 
