@@ -15,7 +15,8 @@ def main(arguments: list[str] | None = None) -> int:
         code = app(arguments, result_action="return_value", exit_on_error=False, print_error=True)
     except LabError as mistake:
         print(mistake, file=sys.stderr)  # noqa: T201
-        print(_count(len(mistake.problems)), file=sys.stderr)  # noqa: T201
+        if len(mistake.problems) > 1:
+            print(f"{len(mistake.problems)} mistakes", file=sys.stderr)  # noqa: T201
         return 2
     except BrokenPipeError:
         return 0
@@ -26,10 +27,6 @@ def main(arguments: list[str] | None = None) -> int:
             return 2
         raise
     return code if isinstance(code, int) else 0
-
-
-def _count(mistakes: int) -> str:
-    return f"{mistakes} mistake{'s' if mistakes > 1 else ''}; nothing was started"
 
 
 if __name__ == "__main__":

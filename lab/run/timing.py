@@ -48,7 +48,10 @@ def trace(cell: str, experiment: Experiment, *, steps: int = 2) -> Trace:
 
 
 def no_ops(plan: Plan, traces: Mapping[str, Trace]) -> list[str]:
-    """Factors whose levels change nothing: cells that differ in one factor only and start bit for bit alike."""
+    """Options of a model whose levels change nothing: cells that differ in one only and start bit for bit alike.
+
+    Options of the training are left out: many act later than the first steps.
+    """
     same: dict[str, list[Cell]] = defaultdict(list)
     for cell in plan.cells:
         known = traces.get(cell.id)
@@ -58,7 +61,11 @@ def no_ops(plan: Plan, traces: Mapping[str, Trace]) -> list[str]:
     for alike in same.values():
         for first, second in _pairs(alike):
             difference = [key for key in first.levels if first.levels.get(key) != second.levels.get(key)]
-            if len(difference) == 1 and first.levels.keys() == second.levels.keys():
+            if (
+                len(difference) == 1
+                and difference[0].startswith("model.")
+                and first.levels.keys() == second.levels.keys()
+            ):
                 key = difference[0]
                 told[key, str(first.levels[key]), str(second.levels[key])] += 1
     return [
