@@ -75,7 +75,7 @@ def mangled(draw, data):
     return dict(items) if isinstance(data, dict) else [value for _, value in items]
 
 
-CALM = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+CALM = settings(deadline=None, max_examples=120, suppress_health_check=list(HealthCheck))
 
 
 @CALM
