@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from lab.errors import LabError, Place, choose
@@ -47,28 +46,20 @@ class Drawing:
     where: Place
     factors: tuple[Varied, ...] = field(init=False)
     """Those that take part, each after the ones that its `when` looks at."""
+    mixed: Mixed | None = field(init=False, default=None)
+    """The fraction that a fractional block runs."""
 
     def __post_init__(self) -> None:
         self._refuse_foreign_options()
         self.factors = self._taking_part() if self.block.kind not in ("arms", "path") else ()
+        if self.block.kind == "fractional":
+            self.mixed = mix(self.factors, self.block.resolution, self.where)
 
     @property
     def title(self) -> str:
         """How notes call the block."""
-        named = self.block.factors
-        return f"{self.block.kind} ({', '.join(map(short, named))})" if named else self.block.kind
-
-    @property
-    def has_reference(self) -> bool:
-        """Whether the reference is a cell of the block, whatever its levels."""
-        return self.block.kind not in ("grid", "fractional")
-
-    @cached_property
-    def mixed(self) -> Mixed | None:
-        """The fraction that a fractional block runs."""
-        if self.block.kind != "fractional":
-            return None
-        return mix(self.factors, self.block.resolution, self.where)
+        names = [short(name) if "." in name else name for name in self.block.factors or ()]
+        return f"{self.block.kind} ({', '.join(names)})" if names else self.block.kind
 
     def drafts(self) -> Iterator[Draft]:
         """Every cell of the block; some may be equal, or invalid."""

@@ -19,7 +19,7 @@ from lab.spec.files import StudyFile
 from lab.spec.spec import plain
 
 MOST_CELLS = 20_000
-MOST_TOLD = 8
+MOST_TOLD = 20
 """Different mistakes that are told of a design's cells."""
 
 
@@ -93,7 +93,7 @@ class Cells:
         known = self.found.setdefault(cell.id, cell)
         if known is cell or not cell.name:
             return
-        if known.name or known.experiment is self.ground.base:
+        if known.name or known.experiment.id == self.ground.base.id:
             self.notes.append(f"{cell.name} is the same cell as {known.name or 'the reference'}")
         else:
             self.found[cell.id] = cell

@@ -11,7 +11,7 @@ from typing import Any
 
 from lab.errors import LabError, Place, raise_all
 from lab.plan.conditions import ABSENT, Condition, read_condition, same
-from lab.plan.options import as_word, mark_at, menu_of, value_at
+from lab.plan.options import as_word, field_at, is_structural, mark_at, menu_of, value_at
 from lab.plan.wording import Choice, Menu, check_condition
 from lab.spec.change import change
 from lab.spec.experiment import Experiment
@@ -162,10 +162,10 @@ def _read_linked(base: Experiment, name: str, levels: Levels, where: Place, when
     paths = tuple(dict.fromkeys(path for changes in said for path in changes))
     if not paths:
         raise LabError("its levels change nothing", where=where, hint="name options with their values in each level")
-    if name in paths:
-        raise LabError(f"linked changes cannot be called after one of them, {name}", where=where, hint="rename it")
+    if field_at(base, name) is not None:
+        raise LabError(f"linked changes cannot be called {name}, which is an option", where=where, hint="rename them")
     reference = _base(base, paths)
-    settings = [_setting(base, {**reference.changes, **changes}, where) for changes in said]
+    settings = [_setting(base, _completed(base, changes, reference), where) for changes in said]
     labels = levels.labels or tuple(show(each.changes) for each in settings)
     settings = [replace(each, shown=label) for each, label in zip(settings, labels, strict=True)]
     shown = next((each.shown for each in settings if each.key == reference.key), show(reference.changes))
@@ -173,15 +173,19 @@ def _read_linked(base: Experiment, name: str, levels: Levels, where: Place, when
     return _varying(Varied(name, where, tuple(settings), reference, None, when, False, levels.labels or (), paths))
 
 
+def _completed(base: Experiment, changes: Mapping[str, Any], reference: Setting) -> Mapping[str, Any]:
+    """A linked level with the base's values for what only other levels name, unless options come and go with it."""
+    return changes if any(is_structural(base, path) for path in changes) else {**reference.changes, **changes}
+
+
 def _values(base: Experiment, name: str, levels: Levels, where: Place) -> Sequence[Any]:
     if isinstance(levels.values, tuple):
         return levels.values
     if levels.values == "off":
-        mark = mark_at(base, name)
-        if mark is None or not mark.has_off:
+        option, mark, now = field_at(base, name), mark_at(base, name), value_at(base, name)
+        if option is None or mark is None or not mark.has_off:
             raise LabError(f"{name} has no off level", where=where, hint="list its levels instead")
-        now = value_at(base, name)
-        return [mark.off] if now is ABSENT or now == mark.off else [now, mark.off]
+        return list(dict.fromkeys((option.default if now is ABSENT else now, mark.off)))
     choices = menu_of(base)[name].values
     if choices is None:
         raise LabError(f"the levels of {name} cannot be counted", where=where, hint="list them instead of `all`")

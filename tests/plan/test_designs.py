@@ -84,6 +84,29 @@ def test_a_linked_level_leaves_what_it_does_not_name_at_the_base(study_of):
     assert [cell.experiment.get("training.lr") for cell in plan.cells] == [0.001, 0.001, 0.01]
 
 
+def test_linked_levels_may_switch_the_kind_of_model(study_of):
+    linked = {
+        "set": [{"model.kind": "gin", "model.layers": 3}, {"model.heads": 2}, {}],
+        "labels": ["gin", "two", "one"],
+    }
+    plan = expand(study_of(factors={"net": {"set": levels, "labels": ["gin", "two", "one"]}}))
+    assert [cell.levels["net"] for cell in plan.cells] == ["gin", "two", "one"]
+    assert [cell.experiment.get("model.layers") for cell in plan.cells] == [3, 4, 4]
+
+
+def test_off_of_another_kind_of_model_goes_with_its_default(study_of):
+    factors = {
+        "model.kind": ["graph_transformer", "gin"],
+        "model.residual": {"values": "off", "when": 'model.kind == "gin"'},
+    }
+    plan = expand(study_of(factors=factors, design="one_out"))
+    assert changed(plan) == [
+        {},
+        {"model.kind": "gin", "model.residual": True},
+        {"model.kind": "gin", "model.residual": False},
+    ]
+
+
 def test_options_of_another_kind_of_model_are_there_where_it_is(study_of):
     factors = {
         "model.kind": ["graph_transformer", "gin"],

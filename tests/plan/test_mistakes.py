@@ -208,6 +208,12 @@ def mistakes(written, text: str) -> list[LabError]:
             "nothing varies",
         ),
         (
+            "factors:\n  model.layers: {set: [{model.layers: 2}, {model.width: 30}]}\n",
+            1,
+            "factors.model.layers",
+            "which is an option",
+        ),
+        (
             "factors:\n  model.layers: {values: [2, 4]}\n  none: {set: [{}]}\n",
             2,
             "factors.none",
