@@ -25,14 +25,14 @@ model: {kind: gin, layers: 1, width: 4}
 training: {epochs: 2, batch: 8, lr: 1e-2}
 """
 SLOW = (
-    EXPERIMENT.replace("epochs: 2", "epochs: 140")
+    EXPERIMENT.replace("epochs: 2", "epochs: 40")
     + """
 probes: [{kind: pause}]
 plugins: [pause.py]
 """
 )
 PAUSE = '''
-"""A probe that takes its time, so that a test can interrupt what is under way; it changes nothing."""
+"""A probe that takes its time and has checkpoints written often, for tests that interrupt what is under way."""
 import time
 from typing import ClassVar, Literal
 from lab.spec.probes import ProbeSpec
@@ -42,6 +42,8 @@ class Pause(ProbeSpec):
     kind: Literal["pause"] = "pause"
     moment: ClassVar[str] = "after_epoch"
     def read(self, model):
+        import lab.train.run
+        lab.train.run.CHECKPOINT_SECONDS = 0.2
         time.sleep(0.05)
         return iter(())
 '''
