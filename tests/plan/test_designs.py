@@ -89,7 +89,7 @@ def test_linked_levels_may_switch_the_kind_of_model(study_of):
         "set": [{"model.kind": "gin", "model.layers": 3}, {"model.heads": 2}, {}],
         "labels": ["gin", "two", "one"],
     }
-    plan = expand(study_of(factors={"net": {"set": levels, "labels": ["gin", "two", "one"]}}))
+    plan = expand(study_of(factors={"net": linked}))
     assert [cell.levels["net"] for cell in plan.cells] == ["gin", "two", "one"]
     assert [cell.experiment.get("model.layers") for cell in plan.cells] == [3, 4, 4]
 
