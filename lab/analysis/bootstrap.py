@@ -19,7 +19,8 @@ Method = Literal["studentised", "bca", "percentile"]
 MOST_EXACT = 8
 """Samples up to this size have few enough resamples (6,435) to take every one of them at its chance."""
 DRAWS = 4000
-"""Resamples of a larger sample."""
+"""Resamples of a larger sample; fewer beyond `MOST_DRAWN` numbers, where t and bootstrap are one."""
+MOST_DRAWN = 1_000_000
 SEED = 20_230_601
 LEAST: dict[Method, int] = {"studentised": 4, "bca": 3, "percentile": 2}
 """The smallest sample each method says anything of: with three seeds one studentised resample in nine has no spread."""
@@ -58,13 +59,19 @@ class Resamples:
 def resamples(n: int) -> Resamples:
     """Every multiset of n out of n values with its chance, or many that are drawn from a fixed seed."""
     if n > MOST_EXACT:
-        drawn = np.random.default_rng([SEED, n]).multinomial(n, [1 / n] * n, DRAWS)
-        return Resamples(drawn / n, np.full(DRAWS, 1 / DRAWS))
+        draws = draws_of(n)
+        drawn = np.random.default_rng([SEED, n]).multinomial(n, [1 / n] * n, draws)
+        return Resamples(drawn / n, np.full(draws, 1 / draws))
     bars = np.array(list(combinations(range(2 * n - 1), n - 1)), dtype=int).reshape(-1, n - 1)
     ends = np.pad(bars, ((0, 0), (1, 1)), constant_values=((0, 0), (-1, 2 * n - 1)))
     counts = np.diff(ends, axis=1) - 1
     ways = np.array([math.lgamma(count + 1) for count in range(n + 1)])
     return Resamples(counts / n, np.exp(math.lgamma(n + 1) - ways[counts].sum(axis=1) - n * math.log(n)))
+
+
+def draws_of(n: int) -> int:
+    """Resamples that are drawn of n values, where not all of them are taken."""
+    return min(DRAWS, max(1000, MOST_DRAWN // n))
 
 
 def bootstrap(samples: Sequence[Floats], *, method: Method = "studentised", alpha: float = ALPHA) -> list[Interval]:
@@ -158,4 +165,4 @@ def _between(at: float, middles: Floats, ordered: Floats) -> float:
 
 
 def _resampling(n: int) -> str:
-    return "all resamples" if n <= MOST_EXACT else f"{DRAWS:,} resamples"
+    return "all resamples" if n <= MOST_EXACT else f"{draws_of(n):,} resamples"

@@ -12,6 +12,8 @@ from lab.analysis.table import Floats
 MOST_EXACT = 16
 """Samples up to this size are turned in every way (65,536); larger ones in many that are drawn."""
 DRAWS = 20_000
+MOST_DRAWN = 2_000_000
+"""Signs that are drawn at most."""
 SEED = 19_350_101
 ROUNDING = 1e-9
 """Sums this close, beside the largest possible one, count as equal."""
@@ -35,6 +37,7 @@ def permutation_p(values: Floats) -> float:
 def _signs(n: int) -> Floats:
     """Sign patterns, [patterns, n]; of each pair of opposite ones the exact list needs only one."""
     if n > MOST_EXACT:
-        return np.random.default_rng([SEED, n]).choice([-1.0, 1.0], size=(DRAWS, n))
+        draws = min(DRAWS, max(2000, MOST_DRAWN // n))
+        return np.random.default_rng([SEED, n]).choice([-1.0, 1.0], size=(draws, n))
     bits = np.arange(2 ** (n - 1))[:, None] >> np.arange(n - 1)[None, :] & 1
     return np.hstack([np.ones((len(bits), 1)), 1.0 - 2.0 * bits])

@@ -111,6 +111,19 @@ class Store:
             mend = "run the study again, which writes it anew; the records themselves are whole"
             raise LabError("the plan cannot be read", where=Place(f"{folder}/{PLAN}"), hint=mend) from error
 
+    def write_beside(self, study: str, name: str, said: Mapping[str, object]) -> None:
+        """Keep something that was worked out of a whole study beside its records, as <name>.json."""
+        self._studies.inner(study).write(f"{name}.json", json.dumps(said, indent=1, allow_nan=False).encode())
+
+    def read_beside(self, study: str, name: str) -> dict[str, Any]:
+        """What was kept so; nothing where it was not, or where the file is broken."""
+        data = self._studies.inner(study).read(f"{name}.json")
+        try:
+            return dict(json.loads(data)) if data is not None else {}
+        except (ValueError, TypeError):
+            log.warning("%s/%s.json cannot be read: it is left out", self._studies.inner(study), name)
+            return {}
+
     def _in_order(self, first: str) -> Iterator[str]:
         """The studies, one of them first; the others are not even listed unless they are asked for."""
         if first:

@@ -17,6 +17,7 @@ from lab.run.claims import Claims
 from lab.run.coordinator import Coordinator
 from lab.run.events import Listener
 from lab.run.opening import home_of, open_desk
+from lab.run.optuna_importances import keep_importances
 from lab.run.pool import Pool
 
 INTERRUPTED = 130
@@ -61,6 +62,8 @@ def execute(
         coordinator = Coordinator(desk, pool)
         with _interruptible(coordinator):
             coordinator.run()
+        if desk.search is not None:
+            keep_importances(store, plan.name, desk.search.sampling, warn=announcer.warn)
     return _result(coordinator)
 
 

@@ -1,10 +1,11 @@
-"""Optuna's storage, its studies and their parameters; with the two files named like this one, all that imports it."""
+"""Optuna's storage, its studies and their parameters; with the files named like this one, all that imports it."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from optuna.distributions import (
     IntDistribution,
     check_distribution_compatibility,
 )
+from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
@@ -65,6 +67,17 @@ def open_storage(root: Path) -> BaseStorage:
         raise LabError(f"Optuna's storage cannot be opened ({told})", where=where, hint=hint) from error
 
 
+@contextmanager
+def answering() -> Iterator[None]:
+    """What cannot go on without Optuna says so when its storage fails, instead of throwing."""
+    try:
+        yield
+    except OptunaError as error:
+        told = f"{type(error).__name__}: {error}".splitlines()[0]
+        hint = "see what LAB_OPTUNA names, or run the same command again when it answers: what has a record is kept"
+        raise LabError(f"Optuna's storage failed ({told})", hint=hint) from error
+
+
 def _open_journal(place: Path) -> BaseStorage:
     place.parent.mkdir(parents=True, exist_ok=True)
     lock = JournalFileOpenLock(str(place), grace_period=GRACE)
@@ -101,16 +114,21 @@ def study_id(
 ) -> int:
     """The study of this name; made anew when the file it was made for has changed so far that it cannot go on."""
     directions = [_direction(score) for score in scores]
-    study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
-    if study.directions != directions or not _fits(study, distributions):
-        optuna.delete_study(study_name=name, storage=storage)
-        study = optuna.create_study(storage=storage, study_name=name, directions=directions)
-    names = [score.name for score in scores]
-    if study.metric_names != names:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            study.set_metric_names(names)
-    return storage.get_study_id_from_name(name)
+    with answering():
+        study = _study(storage, name, directions)
+        if study.directions != directions or not _fits(study, distributions):
+            optuna.delete_study(study_name=name, storage=storage)
+            study = _study(storage, name, directions)
+        names = [score.name for score in scores]
+        if study.metric_names != names:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                study.set_metric_names(names)
+        return storage.get_study_id_from_name(name)
+
+
+def _study(storage: BaseStorage, name: str, directions: Sequence[StudyDirection]) -> optuna.Study:
+    return optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
 
 
 def _fits(study: optuna.Study, distributions: Mapping[str, BaseDistribution]) -> bool:
