@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from lab.spec.models.graph_transformer import GraphTransformer as Options
 
+MAP = ("weight", "bias", "linear1.weight", "norm.weight", "norm.bias", "linear2.weight", "linear2.bias")
+"""What a positional map may consist of; none of it matters where each row may read one column."""
 SETTLED = -30.0
 """A learned logit that starts here or lower weighs nothing in float32, and so never moves."""
 
@@ -66,20 +68,13 @@ def _averages(spec: Options) -> bool:
 
 def _logits(spec: Options) -> set[str]:
     """The parts of the logits of a layer that do not reach the weights."""
-    options, softmax = spec.positional, spec.mixing == "softmax"
-    if spec.attention == "content" and not spec.distance_bias:
-        found = set()
-    else:
-        found = {"positional.linear1.bias"}
-        alone = spec.powers == (0,) and spec.unreachable == "mask"
-        if alone and softmax:
-            names = ("weight", "bias", "linear1.weight", "norm.weight", "norm.bias", "linear2.weight", "linear2.bias")
-            found |= {f"positional.{name}" for name in names}
-        elif alone:  # All permitted pairs look alike, which the norm over them turns into zeros.
-            found |= {"positional.linear1.weight", "positional.norm.weight"} if spec.masked_norm else set()
+    softmax = spec.mixing == "softmax"
+    found = {"unreachable.logit"} if spec.unreachable_init <= SETTLED else set()
+    if spec.attention == "position" or spec.distance_bias:
+        found |= {"positional.linear1.bias"}
+        if softmax and spec.powers == (0,) and spec.unreachable == "mask":
+            found |= {f"positional.{name}" for name in MAP}
         added = spec.attention == "position" or spec.merge == "plus"
-        if softmax and added and options.replace == "none":
+        if softmax and added and spec.positional.replace == "none":
             found |= {"positional.bias", "positional.linear2.bias"}
-    if spec.unreachable_init <= SETTLED:
-        found |= {"unreachable.logit"}
     return {f"attention.{name}" for name in found}
