@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import optuna
@@ -16,8 +16,7 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from lab.errors import LabError
-from lab.run.optuna_storage import Dimension, distribution, study_id
+from lab.run.optuna_storage import Dimension, answering, distribution, study_id
 from lab.spec.spec import Level, digest
 from lab.spec.study import Pruner, Sampler, Score
 
@@ -25,17 +24,6 @@ FORBIDDEN = "forbidden"
 """How a setting ends that the study's constraints refuse."""
 KEEP_COUNT: frozenset[Sampler] = frozenset({"qmc", "cmaes"})
 """Samplers that note in the study how far they are, and must keep their seed."""
-
-
-@contextmanager
-def _answering() -> Iterator[None]:
-    """Without its store a sampler cannot go on: that is told, not thrown."""
-    try:
-        yield
-    except OptunaError as error:
-        told = f"{type(error).__name__}: {error}".splitlines()[0]
-        hint = "what has a record is kept: run the same command again when it answers"
-        raise LabError(f"Optuna's storage failed ({told})", hint=hint) from error
 
 
 @dataclass
@@ -64,12 +52,12 @@ class Setting:
 
     def note(self, key: str, value: object) -> None:
         """Keep a word about it, which the dashboard shows."""
-        with _answering():
+        with answering():
             self.trial.set_user_attr(key, value)
 
     def goes_on(self, epoch: int, value: float) -> bool:
         """Report an epoch's score; False when the pruner gives the setting up."""
-        with _answering():
+        with answering():
             if math.isfinite(value) and epoch not in self.reported:
                 self.trial.report(value, epoch)
             return not self.trial.should_prune()
@@ -78,7 +66,7 @@ class Setting:
         """Tell its value; a setting without one has failed."""
         if values and all(math.isfinite(value) for value in values):
             self.note("lab.status", "done")
-            with _answering():
+            with answering():
                 self.study.tell(self.trial, list(values))
         else:
             self.give_up("failed")
@@ -91,7 +79,7 @@ class Setting:
     def give_up(self, status: str) -> None:
         """Tell that it was given up early, or never run: a sampler learns from that as well."""
         self.note("lab.status", status)
-        with _answering():
+        with answering():
             self.study.tell(self.trial, state=_given_up(status))
 
 
@@ -143,7 +131,7 @@ class Sampling:
         """
         if self.sought.sampler not in KEEP_COUNT:
             self.study.sampler = self._sampler(len(self._all()))
-        with _answering():
+        with answering():
             trial = self.study.ask()
             reported = frozenset(self.storage.get_trial(trial._trial_id).intermediate_values)
         return Setting(trial.number, trial, self.study, self.space, reported)
@@ -194,7 +182,7 @@ class Sampling:
         return {str(each.user_attrs.get("lab.cell")) for each in self._all()}
 
     def _all(self) -> list[FrozenTrial]:
-        with _answering():
+        with answering():
             return self.storage.get_all_trials(self.id, deepcopy=False)
 
     def _sampler(self, number: int) -> BaseSampler:
