@@ -166,15 +166,15 @@ class Sampling:
 
     def add(self, cell: str, params: Mapping[str, Level], status: str, values: Sequence[float] = ()) -> None:
         """Put in a setting that was tried before Optuna's file was lost."""
-        state = TrialState.COMPLETE if status == "done" else _given_up(status)
-        template = create_trial(
-            state=state,
-            values=list(values) or None,
-            params=dict(params),
-            distributions={name: self.space[name] for name in params},
-            user_attrs={"lab.cell": cell, "lab.status": status},
-        )
-        with suppress(ValueError):  # out of a range that was narrowed since
+        has_value = status == "done" and all(map(math.isfinite, values))
+        with suppress(ValueError):  # it lies out of a range that was narrowed since
+            template = create_trial(
+                state=TrialState.COMPLETE if has_value else _given_up(status),
+                values=list(values) if has_value else None,
+                params=dict(params),
+                distributions={name: self.space[name] for name in params},
+                user_attrs={"lab.cell": cell, "lab.status": status},
+            )
             self.study.add_trial(template)
 
     def cells(self) -> set[str]:
