@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from lab.plan.plan import shown as shown
 from lab.spec.spec import Level
 
 
@@ -79,15 +80,6 @@ class Outline:
 def labelled(levels: Mapping[str, Level]) -> str:
     """Levels in one line, each factor by the last word of its path."""
     return ", ".join(f"{key.rsplit('.', 1)[-1]}={shown(level)}" for key, level in levels.items()) or "base"
-
-
-def shown(level: Level) -> str:
-    """A level as a reader sees it; a list like a tuple, as the plan has it."""
-    return str(_tuples(level))
-
-
-def _tuples(level: Level) -> Level:
-    return tuple(_tuples(each) for each in level) if isinstance(level, list) else level
 
 
 def split_trial(trial: str) -> tuple[str, int, int]:

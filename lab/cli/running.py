@@ -8,6 +8,7 @@ import sys
 from lab.errors import LabError
 from lab.plan.plan import Plan
 from lab.records.store import Store
+from lab.report.preview import search_trials, tuning_trials
 from lab.run.events import Said
 from lab.run.execute import Result, execute
 from lab.run.live import Live
@@ -21,9 +22,7 @@ def run_study(plan: Plan, store: Store, *, jobs: int | None, retry_failed: bool,
     """Run what is left of a plan, then say what is known."""
     if jobs is not None and jobs < 1:
         raise LabError(f"--jobs {jobs}: at least one trial must run at a time")
-    todo = plan.without(store.find(trial.id for trial in plan.all_trials).keys())
-    total = len(plan.all_trials if retry_failed else todo.trials)
-    shown = display(plan, total=total, as_json=as_json)
+    shown = display(plan, total=pending(plan, store), as_json=as_json)
     with shown as hear:
         live = Live(plan, store, say=lambda text: hear(Said("warn", text)))
         listeners = (hear, live)
@@ -36,6 +35,14 @@ def run_study(plan: Plan, store: Store, *, jobs: int | None, retry_failed: bool,
     if not as_json:
         _conclude(plan, store, result)
     return result.exit_code
+
+
+def pending(plan: Plan, store: Store) -> int:
+    """Trials without a record in this study, those that only a sampler knows included."""
+    done = set(store.trials(plan.name))
+    planned = {trial.id for trial in plan.all_trials}
+    sampled = tuning_trials(plan) + search_trials(plan)
+    return len(planned - done) + max(0, sampled - len(done - planned))
 
 
 def default_jobs(plan: Plan) -> int:

@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from lab.plan.asked import Asked, Asking, claims_hash
+from lab.plan.extension import Extension, seeds_of
 from lab.spec.experiment import Experiment
 from lab.spec.spec import Level, digest, plain
 from lab.spec.study import Block, Study, Tuned
@@ -35,7 +37,7 @@ class Cell:
     @property
     def label(self) -> str:
         """How a reader is told of it."""
-        return self.name or ", ".join(f"{short(key)}={level}" for key, level in self.levels.items()) or "base"
+        return self.name or ", ".join(f"{short(key)}={shown(level)}" for key, level in self.levels.items()) or "base"
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,12 @@ class Plan:
     source: str = ""
     """The study file's text."""
     file: str = ""
+    claims: tuple[Asked, ...] = ()
+    """What is claimed, as these cells can answer it."""
+    extension: Extension | None = None
+    """When to go on beyond the planned seeds."""
+    extra: tuple[Trial, ...] = ()
+    """Trials of seeds beyond the planned ones, for claims that were not decided yet."""
 
     @cached_property
     def trials(self) -> tuple[Trial, ...]:
@@ -92,6 +100,7 @@ class Plan:
                 yield Trial(cell, seed)
         for repeat in range(1, seeds.noise_floor + 1):
             yield Trial(self.reference, seeds.values[0], repeat)
+        yield from self.extra
 
     def without(self, done: Set[str]) -> Plan:
         """The same plan with these trials done."""
@@ -104,6 +113,22 @@ class Plan:
             with suppress(AttributeError):
                 levels.setdefault(name, self.reference.experiment.get(name))
         return levels
+
+    @property
+    def asking(self) -> Asking:
+        """The claims with the rule they are tested by."""
+        planned = len(self.study.seeds.values)
+        looks = self.extension.looks if self.extension is not None else (planned,)
+        return Asking(
+            claims=self.claims,
+            test=self.study.test,
+            seeds=seeds_of(self.study, looks[-1]),
+            planned=planned,
+            looks=looks,
+            rounds=self.extension.rounds if self.extension is not None else 1,
+            extra=tuple(trial.id for trial in self.extra),
+            hash=claims_hash(self.study),
+        )
 
     def outline(self) -> dict[str, object]:
         """What a report needs of the plan, as plain data, kept beside the records."""
@@ -121,7 +146,19 @@ class Plan:
             "trials": [trial.id for trial in self.all_trials],
             "notes": list(self.notes),
             "aliases": [list(group) for group in self.aliases],
+            "claims": self.asking.outline() if self.claims else {},
         }
+
+
+def shown(level: Level) -> str:
+    """A level as a reader sees it: numbers to four digits, a list like a tuple."""
+    if isinstance(level, float):
+        return f"{level:.4g}"
+    return str(_tuples(level))
+
+
+def _tuples(level: Level) -> Level:
+    return tuple(_tuples(each) for each in level) if isinstance(level, list) else level
 
 
 def short(path: str) -> str:

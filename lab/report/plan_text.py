@@ -118,7 +118,7 @@ def _cost(preview: Preview) -> str:
         return "nothing"
     if cost.seconds is None:
         return "not known: no cell was run or timed here yet"
-    known = "every trial's cell" if cost.known == cost.trials else f"the cells of {cost.known:,} trials"
+    known = "every trial's cell" if cost.known == cost.trials else f"the cells of {count(cost.known, 'trial')}"
     limit = budget.hours or budget.gpu_hours
     spends = f", of a budget of {limit:g} h" if limit else ""
     over = " - more than it allows" if limit and cost.seconds > limit * HOUR else ""
