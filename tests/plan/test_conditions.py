@@ -117,6 +117,7 @@ MENU = {
     "model.norm": Choice(("none", "batch", "layer")),
     "model.depth": Choice(),
     "model.residual": Choice((True, False)),
+    "model.stack": Choice(("walk", "one_hot"), labels=("w", "o")),
     "model.powers": Choice(labels=("k1", "k4")),
     "training.lr": Choice(),
 }
@@ -145,7 +146,14 @@ def test_a_slip_of_the_pen_is_told_with_the_nearest_word(text, said):
 
 
 @pytest.mark.parametrize(
-    "text", ["model.residual and model.depth > 3", "model.powers == 'k1'", "model.powers == [0, 1]", "training.lr < 1"]
+    "text",
+    [
+        "model.stack == 'w' or model.stack == 'walk'",
+        "model.residual and model.depth > 3",
+        "model.powers == 'k1'",
+        "model.powers == [0, 1]",
+        "training.lr < 1",
+    ],
 )
 def test_sensible_words_pass(text):
     assert check_condition(read_condition(text, HERE), MENU) == []

@@ -122,6 +122,14 @@ def test_options_of_another_kind_of_model_are_there_where_it_is(study_of):
     ]
 
 
+def test_the_order_of_factors_does_not_matter_to_what_they_depend_on(study_of):
+    factors = {
+        "model.jumping": {"values": ["last", "sum"], "when": "model.mlp_factor == 1"},
+        "model.kind": ["graph_transformer", "gin"],
+    }
+    assert len(expand(study_of(factors=factors)).cells) == 3
+
+
 def test_a_condition_may_ask_for_an_option_that_another_kind_of_model_has_by_default(study_of):
     factors = {
         "model.kind": ["graph_transformer", "gin"],
@@ -340,6 +348,13 @@ def test_conditions_may_use_labels_and_names_of_linked_changes(study_of):
     }
     plan = expand(study_of(factors=factors, constraints=[{"forbid": 'model.powers == "k2" and bare == "yes"'}]))
     assert [tuple(cell.levels.values()) for cell in plan.cells] == [("k1", "no"), ("k1", "yes"), ("k2", "no")]
+
+
+def test_a_combination_is_left_out_once_however_many_blocks_draw_it(study_of):
+    factors = {"model.layers": [2, 4], "model.mlp_norm": "all"}
+    forbid = {"forbid": 'model.layers == 2 and model.mlp_norm == "none"'}
+    plan = expand(study_of(factors=factors, constraints=[forbid], design=["grid", "grid"]))
+    assert "1 combination left out by forbid" in notes(plan)
 
 
 def test_a_constraint_without_effect_is_told(study_of):

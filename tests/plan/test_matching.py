@@ -45,11 +45,21 @@ def test_the_nearest_size_is_told_where_none_is_near_enough(written):
     assert "model.layers=1 has 1980490 of 172810 parameters" in error.value.hint
 
 
+def test_a_cell_that_is_close_enough_is_left_alone(study_of, base):
+    file = study_of(factors={"model.feed_forward": [240, 245]}, constraints=[MATCH])
+    cell = expand(file, count_params=params).cells[1]
+    assert params(cell.experiment) != params(base)
+    assert cell.experiment.get("model.width") == 60
+
+
 def test_bounds_of_the_option_are_respected(written):
+    def count(experiment: Experiment) -> int:
+        return 10**6 if experiment.get("model.feed_forward") > 1 else 10 * experiment.get("model.layers")
+
     text = "factors: {model.feed_forward: [240, 1]}\nconstraints: [{match: params, within: 1%, by: model.layers}]\n"
     with pytest.raises(LabError) as error:
-        expand(written(text), count_params=lambda experiment: 10**6 if experiment.get("model.feed_forward") > 1 else 1)
-    assert "has 1 of 1000000 parameters" in error.value.hint
+        expand(written(text), count_params=count)
+    assert "model.layers=64 has 640 of 1000000 parameters" in error.value.hint
 
 
 def test_without_a_counter_cells_are_left_as_they_are(study_of):

@@ -239,7 +239,7 @@ constraints:
   - forbid: model.layers =< 3
   - forbid: model.mlp_norm == "bacth"
   - {match: params, by: model.layers}
-prune: {keep: [claims]}
+prune: {keep: [refrence]}
 """
     told = mistakes(written, text)
     assert [problem.where.line for problem in told] == [6, 7, 9, 10, 11, 12]
