@@ -113,7 +113,7 @@ def tuned_in(file: StudyFile, experiment: Experiment) -> dict[str, Tuned]:
 
 def check_prune(file: StudyFile) -> list[LabError]:
     """Names under `prune.keep` that no cell has."""
-    known = ("reference", *file.study.arms)
+    known = ("reference", "claims", *file.study.arms)
     keep = file.study.prune.keep if file.study.prune is not None else ()
     return [
         LabError(f"there is no cell '{name}'", where=file.places.at("prune", "keep", index), hint=choose(name, known))

@@ -9,13 +9,16 @@ from math import prod
 from lab.errors import LabError, Place, raise_all
 from lab.plan.blocks import Drawing, cross
 from lab.plan.cells import Cells, cell_of
+from lab.plan.claims import Board, note_of
 from lab.plan.constraints import Match, Rules, check_nuisance, check_prune, read_rules
+from lab.plan.extension import extension_of
 from lab.plan.factors import menu_with, read_factors
 from lab.plan.ground import Ground
 from lab.plan.matching import Count, Matcher, Sizes
 from lab.plan.options import menu_of
 from lab.plan.plan import Cell, Plan
 from lab.plan.power import lowest_p
+from lab.plan.spoken import Spoken, read_claims
 from lab.spec.experiment import Experiment
 from lab.spec.files import StudyFile
 
@@ -30,7 +33,7 @@ def expand(study_file: StudyFile, *, count_params: Count | None = None) -> Plan:
 
     Without `count_params`, cells that must match in size keep the option that would be solved for.
     """
-    ground, rules = _read(study_file)
+    ground, rules, spoken = _read(study_file)
     drawings = _drawings(study_file, ground)
     cells = Cells(study_file, ground, rules)
     for drawing in drawings:
@@ -39,27 +42,34 @@ def expand(study_file: StudyFile, *, count_params: Count | None = None) -> Plan:
     found = list(cells.found.values())
     if rules.match is not None and count_params is not None:
         found = _matched(found, rules.match, count_params, ground.base)
+    reference = cell_of(study_file, ground, ground.base)
+    aliases = tuple(group for drawing in drawings if drawing.mixed for group in drawing.mixed.aliases)
+    claims, problems = Board(study_file, ground, rules, found, reference, aliases).ask(spoken)
+    raise_all(problems)
     return Plan(
         name=study_file.name,
         study=study_file.study,
         cells=tuple(found),
-        reference=cell_of(study_file, ground, ground.base),
+        reference=reference,
         search=next((drawing.block for drawing in drawings if drawing.block.kind == "search"), None),
-        notes=tuple(_notes(cells, drawings, is_matched=count_params is not None)),
-        aliases=tuple(group for drawing in drawings if drawing.mixed for group in drawing.mixed.aliases),
+        notes=(*_notes(cells, drawings, is_matched=count_params is not None), *filter(None, map(note_of, claims))),
+        aliases=aliases,
         source=study_file.text,
         file=study_file.file,
+        claims=claims,
+        extension=extension_of(study_file.study),
     )
 
 
-def _read(file: StudyFile) -> tuple[Ground, Rules]:
+def _read(file: StudyFile) -> tuple[Ground, Rules, list[Spoken]]:
     """Everything but the design, with all mistakes at once."""
     factors, problems = read_factors(file)
     menu = menu_with(menu_of(file.base), file, factors)
     rules, wrong = read_rules(file, menu, factors)
-    problems += [*wrong, *check_nuisance(file, factors), *check_prune(file)]
+    spoken, unclear = read_claims(file, factors, menu)
+    problems += [*wrong, *unclear, *check_nuisance(file, factors), *check_prune(file)]
     raise_all(problems)
-    return Ground(file.base, factors), rules
+    return Ground(file.base, factors), rules, spoken
 
 
 def _drawings(file: StudyFile, ground: Ground) -> list[Drawing]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from statistics import fmean, stdev
 
+from lab.plan.asked import cells_of
 from lab.plan.plan import Cell, Plan
 from lab.run.standing import Standing
 from lab.spec.study import Prune
@@ -27,8 +28,9 @@ def hopeless(plan: Plan, standing: Standing, after: str) -> dict[str, str]:
 def _open(plan: Plan, cells: Iterable[Cell]) -> Iterable[Cell]:
     """The cells that may be given up: never the reference, nor those the study keeps."""
     assert plan.study.prune is not None
-    kept = set(plan.study.prune.keep)
-    return (each for each in cells if each.id != plan.reference.id and not kept & {each.id, each.name, each.label})
+    kept = {plan.reference.id, *plan.study.prune.keep}
+    kept |= cells_of(plan.claims) if "claims" in kept else frozenset()
+    return (each for each in cells if not kept & {each.id, each.name, each.label})
 
 
 def _verdict(worse: list[float], prune: Prune) -> str:

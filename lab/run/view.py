@@ -26,7 +26,7 @@ class View:
         for name in dict.fromkeys(name for cell in cells for name in self._params(cell)):
             values = [self._params(cell)[name] for cell in cells if name in self._params(cell)]
             self.dimensions[name] = Choices(tuple(dict.fromkeys(values)))
-        seeds = plan.study.seeds.values
+        seeds = {*plan.study.seeds.values, *(trial.seed for trial in plan.extra)}
         self.dimensions[SEED] = Interval(min(seeds), max(seeds), is_whole=True)
 
     def row(self, trial: Trial, standing: Standing | None = None) -> Row:

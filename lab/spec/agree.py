@@ -116,6 +116,12 @@ class _Pair:
                     what = f"{task.name} has no score '{name}'"
                     where = self.document.places.at(*way, key)
                     yield LabError(what, where=where, hint=choose(name, task.all_scores()))
+        for name, claim in self.study.claims.items():
+            if claim.metric is not None and not task.has(claim.metric):
+                what = f"{task.name} has no score '{claim.metric}'"
+                yield LabError(
+                    what, where=self._at(("claims", name, "metric")), hint=choose(claim.metric, task.all_scores())
+                )
 
     def _option(self, path: str, way: Path) -> Iterator[LabError]:
         try:

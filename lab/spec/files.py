@@ -29,6 +29,8 @@ STUDY_ONLY = frozenset(Study.model_fields) - frozenset(Experiment.model_fields)
 Read = TypeVar("Read", bound=Spec)
 NEEDED = {"question": "?", "base": "?", "score": "cost.seconds"}
 """What stands in for keys that are refused or missing, while the rest is checked; every task has this score."""
+PARTED = (("factors",), ("nuisance",), ("arms",), ("constraints",), ("claims",))
+"""Keys whose parts the rest of the file can do without one by one."""
 HARMLESS: Mapping[str | int, object] = {"design": "grid", "constraints": {"forbid": "false"}}
 
 
@@ -175,7 +177,7 @@ def _expendable(path: Way) -> Way:
     if path[:1] == ("design",):
         items = [at for at, key in enumerate(path) if isinstance(key, int)]
         return path[: items[0] + 1] if items else path[:1]
-    return path[:2] if path[:1] in (("factors",), ("nuisance",), ("arms",), ("constraints",)) else path[:1]
+    return path[:2] if path[:1] in PARTED else path[:1]
 
 
 def _without(said: Any, path: Way, harmless: object) -> Any:

@@ -34,6 +34,7 @@ SHORTHANDS = {
     "Score": "the name of a score or a mapping",
     "Block": "a word or a mapping",
     "Design": "a word, a list or a mapping",
+    "Claim": "a sentence or a mapping",
 }
 BOUNDS = {
     "greater_than": ("gt", "above {}"),

@@ -11,7 +11,9 @@ from lab.spec.document import Document
 from lab.spec.places import Path
 from lab.spec.problems import show
 
-MERGED = ("factors", "nuisance", "arms", "budget", "prune", "retry", "resources", "capture", "stop_run")
+MERGED = (
+    "factors", "nuisance", "arms", "budget", "prune", "claims", "test", "retry", "resources", "capture", "stop_run",
+)  # fmt: skip
 """Merged key by key, where null takes a key away; everything else is replaced whole."""
 FIXED = ("lab", "study", "profiles")
 

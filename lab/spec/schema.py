@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
+from lab.spec.claims import LONGEST
 from lab.spec.experiment import Experiment
 from lab.spec.profiles import FIXED, MERGED
 from lab.spec.spec import Spec, fields_of, finite_choices, option_factor
@@ -78,6 +79,8 @@ def _accept_shorthands(schema: Schema) -> None:
     _offer_paths(known, words)
     _offer_scores(known)
     _offer_seeds(known)
+    known["Claim"]["properties"]["metric"]["anyOf"][0] = _ref("ScoreName")
+    known["Claim"] = _either({"type": "string", "minLength": 1, "maxLength": LONGEST}, known["Claim"])
     known["LevelsInFull"] = known["Levels"]
     known["Levels"] = {"anyOf": [{"type": "array", "minItems": 1}, {"enum": ["all", "off"]}, _ref("LevelsInFull")]}
     known["BlockOptions"] = _without_kind(known["Block"])

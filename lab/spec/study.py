@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from lab.spec.claims import Claim, Extend, Test
 from lab.spec.experiment import STREAMS, StopRun, Stream
 from lab.spec.probes import ProbeSpec
 from lab.spec.rules import RuleSpec
@@ -195,6 +196,8 @@ class Seeds(Spec):
     """The random streams that all cells with one seed share, so that their difference is a paired one."""
     noise_floor: Annotated[int, Field(ge=0, le=100)] = 0
     """Extra runs of the reference with the first seed: what is left when nothing differs."""
+    extend: Extend | None = None
+    """Further seeds for the cells of claims that are not decided yet."""
 
     @model_validator(mode="before")
     @classmethod
@@ -217,6 +220,12 @@ class Seeds(Spec):
         if len(set(said)) != len(said):
             raise ValueError("a seed is listed twice")
         return said
+
+    @model_validator(mode="after")
+    def _room_to_extend(self) -> Self:
+        if self.extend is not None and self.extend.max <= len(self.values):
+            raise ValueError(f"extend.max is {self.extend.max}, but {len(self.values)} seeds are planned already")
+        return self
 
 
 class Tuned(Range):
@@ -282,8 +291,8 @@ class Prune(Spec):
     """Seeds that must be in first."""
     worse_by: Annotated[float, Field(gt=0)] = 0.03
     """Give up when the mean is worse by more than this and the 95 % interval lies on the worse side of zero."""
-    keep: tuple[str, ...] = ("reference",)
-    """Cells that are always finished."""
+    keep: tuple[str, ...] = ("reference", "claims")
+    """Cells that are always finished: `reference`, `claims` for those that claims are about, names of arms."""
 
 
 class Resources(Spec):
@@ -354,6 +363,10 @@ class Study(Spec):
     """What it may spend."""
     prune: Prune | None = None
     """When a cell is given up early."""
+    claims: dict[str, Claim] = {}
+    """What is expected, said before the first run; each claim gets a verdict."""
+    test: Test = Test()
+    """How claims are tested."""
     stop_run: StopRun | None = None
     """When a run ends early; the base's when absent."""
     probes: tuple[ProbeSpec, ...] | None = None
