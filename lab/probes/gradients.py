@@ -6,11 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lab.probes.probe import RING, TOTAL, TOTALS, Chunk, Probe, Subject
+from lab.probes.chunk import GUARD, TOTAL, TOTALS, Chunk
+from lab.probes.probe import RING, Probe, Subject
 from lab.spec.probes import Gradients
 
-GUARD = 1e-12
-"""Added to a weight norm before dividing by it."""
 STATISTICS = (
     "grad_norm",
     "weight_norm",

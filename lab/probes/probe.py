@@ -9,15 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lab.probes.chunk import Chunk
 from lab.probes.layout import Layout
 from lab.spec.probes import ProbeSpec
 
 RING = 64
 """Readings a ring holds; the loop flushes at least this often."""
-TOTAL = "__total__"
-"""The name that readings of all parameters together go by."""
-TOTALS = ("loss", "total_norm", "clip_coef", "lr")
-"""What the loop hands a probe after a step; `total_norm` is the gradient's before clipping."""
 
 
 @dataclass(frozen=True)
@@ -29,24 +26,6 @@ class Subject:
     weights: Tensor
     gradients: Tensor
     """As they came from the backward passes, before clipping."""
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Readings on the host."""
-
-    probe: str
-    steps: np.ndarray
-    """[readings] int32."""
-    names: tuple[str, ...]
-    statistics: tuple[str, ...]
-    values: np.ndarray
-    """[readings, statistics, names] float32; NaN where a statistic was not taken."""
-
-    def of(self, statistic: str) -> np.ndarray:
-        """One statistic, [readings, names]."""
-        taken: np.ndarray = self.values[:, self.statistics.index(statistic)]
-        return taken
 
 
 class Probe(Protocol):

@@ -9,8 +9,10 @@ import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
-from lab.probes.probe import Chunk, Probe, Subject, probe_of
+from lab.probes.chunk import Chunk
+from lab.probes.probe import Probe, Subject, probe_of
 from lab.probes.readings import Readings, combine
+from lab.probes.retold import with_matrices
 from lab.probes.summary import Point, Summary
 from lab.records.judge import with_cancelled
 from lab.spec.probes import Gradients, ProbeSpec
@@ -25,6 +27,9 @@ class Recorder:
         self.readings = Readings(exact=exact)
         no_gradient: Callable[[], set[str]] = getattr(subject.model, "zero_gradient", set)
         self.cancelled = frozenset(no_gradient())
+        self.matrices = [
+            name for name, is_one in zip(subject.layout.names, subject.layout.is_matrix, strict=True) if is_one
+        ]
         self.summary = Summary(subject.layout, exempt=self.cancelled, planned_steps=planned_steps)
         self._parts: list[pa.Table] = []
 
@@ -69,7 +74,7 @@ class Recorder:
         """All rows of the trial; nothing can be read afterwards."""
         rows = [*self._parts, self.readings.end()]
         told = combine([part for part in rows if part is not None])
-        return told if told is None else with_cancelled(told, self.cancelled)
+        return told if told is None else with_matrices(with_cancelled(told, self.cancelled), self.matrices)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """What a checkpoint must hold besides the parts, when nothing waits to be flushed."""

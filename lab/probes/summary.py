@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 
-from lab.probes.gradients import GUARD
-from lab.probes.layout import Layout
-from lab.probes.probe import Chunk
+from lab.probes.chunk import GUARD, Chunk
 
 Point = tuple[str, int, float]
 """Key, step and value."""
@@ -21,13 +20,27 @@ MAX_BLOCKS = 12
 """Blocks that have curves of their own; more are joined with their neighbours."""
 
 
+class Named(Protocol):
+    """What is asked of the parameters: their names, and which of them are matrices."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every parameter's name, in order."""
+        ...
+
+    @property
+    def is_matrix(self) -> tuple[bool, ...]:
+        """Whether each has two or more axes."""
+        ...
+
+
 class Summary:
     """Turns chunks of the gradient probe into points: quantiles over the weight matrices, norms by block.
 
     Norms and ratios are those of the step itself; the two counts of tensors are the worst since the last point.
     """
 
-    def __init__(self, layout: Layout, *, exempt: frozenset[str], planned_steps: int) -> None:
+    def __init__(self, layout: Named, *, exempt: frozenset[str], planned_steps: int) -> None:
         self.interval = max(MIN_INTERVAL, -(-planned_steps // MAX_POINTS))
         learns = np.array([name not in exempt for name in layout.names])
         self.judged = learns

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.probes.probe import Chunk
+from lab.probes.chunk import Chunk
 from lab.probes.readings import EXACT_STEPS, WINDOW, Readings, combine
 
 pytestmark = pytest.mark.torch
