@@ -83,13 +83,13 @@ class GinStage(nn.Module):
         relus = [True] * (spec.layers - 1) + [spec.last_relu]
         self.layers = nn.ModuleList(GinLayer(spec, relu=relu) for relu in relus)
 
-    def forward(self, x: Tensor, batch: Batch) -> list[Tensor]:
+    def forward(self, x: Tensor, batch: Batch) -> tuple[Tensor, ...]:
         """The state before the first layer and after each."""
         incoming = batch.adjacency.transpose(1, 2).to(x.dtype)
         states = [x]
         for layer in self.layers:
             states.append(layer(states[-1], incoming, batch.mask))
-        return states
+        return tuple(states)
 
     def zero_gradient(self) -> set[str]:
         """The names of all layers together."""
@@ -107,7 +107,7 @@ class Readouts(nn.Module):
         super().__init__()
         self.depths = nn.ModuleList(nn.Linear(width, outputs) for _ in range(depths))
 
-    def forward(self, states: list[Tensor]) -> Tensor:
+    def forward(self, states: tuple[Tensor, ...]) -> Tensor:
         """Read every state."""
         return torch.stack([read(x) for read, x in zip(self.depths, states, strict=True)]).sum(0)
 
@@ -138,6 +138,6 @@ class Gin(nn.Module):
         return {f"stage.{name}" for name in self.stage.zero_gradient()}
 
 
-def jump(states: list[Tensor], jumping: str) -> Tensor:
+def jump(states: tuple[Tensor, ...], jumping: str) -> Tensor:
     """What the next stage reads: the last state, or the sum of all."""
     return torch.stack(states).sum(0) if jumping == "sum" else states[-1]

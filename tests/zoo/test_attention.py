@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from lab.spec.models import GraphTransformer
 from lab.zoo.attention import Attention, Normaliser, Pairs
 
 pytestmark = pytest.mark.torch
 
+START = {"init_weight": (1.0, -1.0), "init_bias": 0.0}
 NAMES = {
     "in_projection.weight": "in_proj_weight",
     "in_projection.bias": "in_proj_bias",
@@ -137,13 +139,19 @@ def test_equal_gates_on_self_and_neighbours_are_half_of_what_gin_sums():
     torch.testing.assert_close(found, 0.5 * (x + edges.float() @ x))
 
 
-@pytest.mark.parametrize(("replace", "at"), [("sum", 0.9), ("relu", 0.3)])
-def test_the_positional_map_can_be_replaced(replace, at):
-    start = {"init_weight": (1.0, -1.0), "init_bias": 0.0}
-    spec = GraphTransformer(width=8, heads=2, powers=(0, 1), positional={"replace": replace, **start})
-    walks = torch.tensor([0.6, 0.3]).view(1, 2, 1, 1)
-    logits = Attention(spec).positional(walks, None)
-    torch.testing.assert_close(logits, torch.full((1, 2, 1, 1), at))
+@pytest.mark.parametrize(("options", "at"), [({"replace": "sum"}, 0.9), ({"replace": "relu"} | START, 0.3)])
+def test_the_positional_map_can_be_replaced(options, at):
+    spec = GraphTransformer(width=8, heads=2, powers=(0, 1), positional=options)
+    positional = Attention(spec).positional
+    walks = torch.tensor([[0.6, 0.3], [0.3, 0.6]]).view(2, 2, 1, 1)
+    logits = positional(walks, None)
+    torch.testing.assert_close(logits[0], torch.full((2, 1, 1), at))
+    torch.testing.assert_close(logits[1], torch.full((2, 1, 1), at if options["replace"] == "sum" else 0.0))
+
+
+def test_a_start_of_a_map_that_is_not_there_is_refused():
+    with pytest.raises(ValidationError, match="which is not there"):
+        GraphTransformer(powers=(0, 1), positional={"map": "mlp"} | START)
 
 
 def test_the_learned_logit_is_added_to_unreachable_pairs_only():

@@ -149,7 +149,7 @@ def test_the_last_layer_has_a_relu_only_when_asked():
 
 
 def test_jumping_takes_the_last_state_or_the_sum_of_all():
-    states = [torch.ones(1), 2 * torch.ones(1)]
+    states = (torch.ones(1), 2 * torch.ones(1))
     assert jump(states, "last") == 2
     assert jump(states, "sum") == 3
 

@@ -39,6 +39,13 @@ class Positional(Spec):
     replace: Annotated[Replace, Factor(off="none")] = "none"
     """Put something else in the map's place: the `sum` of the walk vector, or `relu` of the linear map."""
 
+    @model_validator(mode="after")
+    def _start_is_of_the_linear_map(self) -> Self:
+        told = self.init_weight is not None or self.init_bias is not None
+        if told and (self.map == "mlp" or self.replace == "sum"):
+            raise ValueError("init_weight and init_bias are starts of the linear map, which is not there")
+        return self
+
 
 class GraphTransformer(ModelSpec):
     """Transformer encoder on graphs whose attention reads random-walk powers, node content, or both."""
