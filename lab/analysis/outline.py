@@ -39,6 +39,8 @@ class Outline:
     notes: tuple[str, ...] = ()
     aliases: tuple[tuple[str, ...], ...] = ()
     """Groups of main effects and interactions ("a", "a x b") that a fraction cannot tell apart."""
+    source: str = ""
+    """The study file's text."""
 
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> Self:
@@ -59,6 +61,7 @@ class Outline:
             trials=tuple(said["trials"]),
             notes=tuple(said.get("notes", ())),
             aliases=tuple(tuple(group) for group in said.get("aliases", ())),
+            source=said.get("source", ""),
         )
 
     @property

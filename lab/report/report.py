@@ -8,11 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from lab.analysis.anova import AnovaTable, anova
 from lab.analysis.cells import CellScore, Ranking, rank
-from lab.analysis.effects import Effect, effects
+from lab.analysis.costs import CostFront, fronts
+from lab.analysis.effects import Effect, effects_in
 from lab.analysis.health import Failure, Floor, RuleFindings, failures, findings, floor, pending
+from lab.analysis.holes import Holes, holes
+from lab.analysis.importance import Importance, importances
+from lab.analysis.interactions import Interaction, interactions_in
 from lab.analysis.outline import Outline, PlannedCell
 from lab.analysis.rows import Row, gather
+from lab.analysis.table import ScoreTable, table_of
 from lab.records.record import Origin
 from lab.records.store import Store
 
@@ -24,6 +30,12 @@ class Report:
     outline: Outline
     rows: tuple[Row, ...]
     strangers: int = 0
+    importances: tuple[Importance, ...] = ()
+
+    @cached_property
+    def table(self) -> ScoreTable:
+        """The scores as a matrix, which the following are worked out of, each only when it is asked for."""
+        return table_of(self.rows, self.outline)
 
     @cached_property
     def ranking(self) -> Ranking:
@@ -33,7 +45,27 @@ class Report:
     @cached_property
     def effects(self) -> tuple[Effect, ...]:
         """The main effects by factor and level."""
-        return effects(self.rows, self.outline)
+        return effects_in(self.table)
+
+    @cached_property
+    def interactions(self) -> tuple[Interaction, ...]:
+        """What two changes do beyond the sum of each."""
+        return interactions_in(self.table, self.outline.aliases)
+
+    @cached_property
+    def anova(self) -> AnovaTable | None:
+        """Where the variance comes from."""
+        return anova(self.table)
+
+    @cached_property
+    def holes(self) -> Holes:
+        """What is missing, and what that does to the numbers."""
+        return holes(self.rows, self.outline, self.table, self.effects)
+
+    @cached_property
+    def costs(self) -> tuple[CostFront, ...]:
+        """What cells cost beside what they score."""
+        return fronts(self.rows, self.ranking.cells, sign=self.outline.sign)
 
     @cached_property
     def failures(self) -> tuple[Failure, ...]:
@@ -101,4 +133,4 @@ class Report:
 def study_report(store: Store, study: str) -> Report:
     """Work a study's report out of its records."""
     results = gather(store, study)
-    return Report(results.outline, results.rows, results.strangers)
+    return Report(results.outline, results.rows, results.strangers, importances(store, study))

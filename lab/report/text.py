@@ -123,16 +123,17 @@ def _provenance(report: Report) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for head, words in _facts(report):
+    for head, words in facts(report):
         if words:
             table.add_row(head, Text(words))
     return table
 
 
-def _facts(report: Report) -> Iterator[tuple[str, str]]:
+def facts(report: Report) -> Iterator[tuple[str, str]]:
+    """Where a report comes from, head by head; words are empty where there is nothing to tell."""
     yield "data", _known_lines(report)
     yield "noise", _floor(report)
-    yield "shows", _power(report)
+    yield "shows", power(report)
     yield "trials", _trials(report)
     yield "code", "; ".join(_codes(report))
     yield "notes", "\n".join(report.outline.notes)
@@ -151,7 +152,7 @@ def _floor(report: Report) -> str:
     return f"{repeats} of the base with one seed: differ from it by at most {plain(report.floor.largest)}"
 
 
-def _power(report: Report) -> str:
+def power(report: Report) -> str:
     """What so many seeds can show at all: no difference seen is not no difference."""
     seeds = max((cell.score.n for cell in report.ranking.cells), default=0)
     seen = spread(report.rows, report.outline)
