@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from lab.plan.asked import Asking
 from lab.plan.plan import shown as shown
 from lab.spec.spec import Level
 
@@ -41,6 +42,8 @@ class Outline:
     """Groups of main effects and interactions ("a", "a x b") that a fraction cannot tell apart."""
     source: str = ""
     """The study file's text."""
+    asking: Asking = Asking()
+    """What is claimed, and the rule it is tested by."""
 
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> Self:
@@ -61,8 +64,14 @@ class Outline:
             trials=tuple(said["trials"]),
             notes=tuple(said.get("notes", ())),
             aliases=tuple(tuple(group) for group in said.get("aliases", ())),
+            asking=Asking.of(said.get("claims", {})),
             source=said.get("source", ""),
         )
+
+    @property
+    def metrics(self) -> frozenset[str]:
+        """Scores beside the study's own that claims are about."""
+        return frozenset(claim.metric for claim in self.asking.claims) - {self.score}
 
     @property
     def sign(self) -> int:

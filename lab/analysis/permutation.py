@@ -33,6 +33,19 @@ def permutation_p(values: Floats) -> float:
     return (as_large + 1) / (len(sums) + 1)  # what was seen is one of the ways
 
 
+def permutation_above(values: Floats) -> float:
+    """One-sided p of a mean of zero or less."""
+    n = len(values)
+    if n == 0:
+        return math.nan
+    seen = float(values.sum()) - ROUNDING * float(np.abs(values).sum())
+    sums = _signs(n) @ values
+    as_large = int((sums >= seen).sum())
+    if n <= MOST_EXACT:
+        return (as_large + int((-sums >= seen).sum())) / (2 * len(sums))  # and each pattern's opposite
+    return (as_large + 1) / (len(sums) + 1)
+
+
 @lru_cache(maxsize=32)
 def _signs(n: int) -> Floats:
     """Sign patterns, [patterns, n]; of each pair of opposite ones the exact list needs only one."""

@@ -34,6 +34,8 @@ class Row:
     """The epoch whose scores count, from 1."""
     seconds: float = math.nan
     error: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Other scores that claims are about, at the same epoch."""
     levels: Mapping[str, Level] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
@@ -109,6 +111,7 @@ def _seen(row: Row, record: Record, outline: Outline) -> Row:
         status=record.status,
         score=record.score(outline.score, epoch) if counts else math.nan,
         final=record.score(outline.final, epoch) if counts and outline.final else math.nan,
+        metrics={name: record.score(name, epoch) for name in outline.metrics} if counts else {},
         epoch=math.nan if epoch is None else epoch + 1,
         seconds=record.seconds,
         error=record.error,

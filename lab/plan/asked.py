@@ -98,8 +98,8 @@ class Asking:
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> Self:
         """Read what `outline` wrote; nothing gives no claims."""
-        if not said:
-            return cls()
+        if "claims" not in said:
+            return cls(history=tuple(said.get("history", ())))
         lists = ("seeds", "looks", "extra", "history")
         return cls(
             claims=tuple(Asked(**claim) for claim in said["claims"]),
