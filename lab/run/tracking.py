@@ -7,7 +7,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from math import isfinite, nan
 from pathlib import Path
@@ -85,6 +85,7 @@ class Tracker:
             logging.getLogger(noisy).setLevel(logging.ERROR)
         self.place = place
         with self._asking():
+            create(place)
             self._client: Any = MlflowClient(place.uri)
 
     def experiment(self, name: str, tags: Mapping[str, str]) -> tuple[str, bool]:
@@ -228,7 +229,7 @@ def prepare(place: Address) -> None:
     """Make the folder of a sqlite store, and refuse a file that is not MLflow's before MLflow writes into it."""
     if not place.uri.startswith("sqlite:///"):
         return
-    path = Path(place.uri.split("?")[0].removeprefix("sqlite:///")).resolve()
+    path = _file(place)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         tables = _tables(path) if path.exists() and path.stat().st_size else set()
@@ -246,6 +247,26 @@ def prepare(place: Address) -> None:
             f"{path} is a database of something else than MLflow (it holds {', '.join(sorted(tables)[:5])})",
             hint="move it away, or name another store with MLFLOW_TRACKING_URI",
         )
+
+
+def create(place: Address) -> None:
+    """Make a sqlite store's first tables beside it and put them in place whole.
+
+    MLflow migrates a new file for seconds, and one that was killed meanwhile can never be opened again.
+    """
+    from mlflow.tracking import MlflowClient
+
+    if not place.uri.startswith("sqlite:///") or (path := _file(place)).exists():
+        return
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent, ignore_cleanup_errors=True) as folder:
+        draft = Path(folder) / path.name
+        MlflowClient(f"sqlite:///{draft}").search_experiments(max_results=1)
+        with suppress(FileExistsError):  # somebody else was faster; theirs is as good
+            path.hardlink_to(draft)
+
+
+def _file(place: Address) -> Path:
+    return Path(place.uri.split("?")[0].removeprefix("sqlite:///")).resolve()
 
 
 def _tables(path: Path) -> set[str]:
