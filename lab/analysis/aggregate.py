@@ -72,8 +72,7 @@ def _aggregate(table: ScoreTable, factor: str, code: int) -> Aggregate:
     groups = _Groups.of(table, cells)
     told = Aggregate(factor, table.levels[factor][code], len(groups.sizes), groups.iqm, groups.iqm_interval())
     pairs = twins(table, (factor, code)) if code else np.empty((0, 2), dtype=np.intp)
-    known = table.has.any(axis=1)
-    pairs = pairs[known[pairs[:, 0]] & known[pairs[:, 1]]]
+    pairs = pairs[np.isin(pairs, np.flatnonzero(table.has.any(axis=1))).all(axis=1)]
     if not len(pairs):
         return told
     mean, interval = _improvement(table, pairs)
@@ -165,4 +164,6 @@ def _middle(scores: Floats) -> Floats:
 def _interval(drawn: Floats, strata: int) -> Interval:
     low, high = np.quantile(drawn, [ALPHA / 2, 1 - ALPHA / 2])
     what = "cell" if strata == 1 else "cells"
-    return Interval(float(low), float(high), f"percentile bootstrap stratified over {strata:,} {what}")
+    return Interval(
+        float(low), float(high), f"percentile bootstrap stratified over {strata:,} {what}, taken as independent"
+    )

@@ -24,8 +24,12 @@ MOST_DRAWN = 1_000_000
 SEED = 20_230_601
 LEAST: dict[Method, int] = {"studentised": 4, "bca": 3, "percentile": 2}
 """The smallest sample each method says anything of: with three seeds one studentised resample in nine has no spread."""
+DECIMALS = 9
+"""Of resampled means, in units of the sample's spread: what differs later differs by rounding."""
 NARROW = 1e-12
-"""A spread this small beside the sample's own is rounding."""
+"""A spread this small beside the mean is rounding."""
+ALIKE = 1e-7
+"""A resample whose spread is this small beside the sample's holds one value only, but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def interval_ends(samples: Floats, *, method: Method, alpha: float = ALPHA) -> t
 
 def _percentile(scaled: Floats, drawn: Resamples, alpha: float) -> tuple[Floats, Floats]:
     means = scaled @ drawn.shares.T
-    return _quantile(means, drawn.chances, alpha / 2), _quantile(means, drawn.chances, 1 - alpha / 2)
+    return _quantiles(means, drawn.chances, alpha / 2, 1 - alpha / 2)
 
 
 def _studentised(scaled: Floats, drawn: Resamples, alpha: float) -> tuple[Floats, Floats]:
@@ -114,13 +118,10 @@ def _studentised(scaled: Floats, drawn: Resamples, alpha: float) -> tuple[Floats
     variances = np.maximum(scaled**2 @ drawn.shares.T - means**2, 0.0)
     errors = np.sqrt(variances / (n - 1))
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.where(errors > NARROW, means / errors, np.sign(means) * np.inf)
+        ratios = np.where(errors > ALIKE, means / errors, np.sign(means) * np.inf)
     ratios = np.where(np.isnan(ratios), 0.0, ratios)
-    reach = 1 / math.sqrt(n)
-    return (
-        -reach * _quantile(ratios, drawn.chances, 1 - alpha / 2),
-        -reach * _quantile(ratios, drawn.chances, alpha / 2),
-    )
+    low, high = _quantiles(ratios, drawn.chances, alpha / 2, 1 - alpha / 2)
+    return -high / math.sqrt(n), -low / math.sqrt(n)
 
 
 def _bca(scaled: Floats, drawn: Resamples, alpha: float) -> tuple[Floats, Floats]:
@@ -139,29 +140,31 @@ def _bca(scaled: Floats, drawn: Resamples, alpha: float) -> tuple[Floats, Floats
         return np.asarray(ndtr(bias + (bias + z) / (1 - lean * (bias + z))))
 
     z = float(ndtri(1 - alpha / 2))
-    return _quantile(means, drawn.chances, moved(-z)), _quantile(means, drawn.chances, moved(z))
+    return _quantiles(means, drawn.chances, moved(-z), moved(z))
 
 
-def _quantile(values: Floats, chances: Floats, share: Floats | float) -> Floats:
-    """Quantiles of weighted values, row by row, between the middles of neighbouring steps."""
-    order = np.argsort(values, axis=1, kind="stable")
-    ordered = np.take_along_axis(values, order, axis=1)
-    steps = chances[order]
-    middles = np.cumsum(steps, axis=1) - steps / 2
-    shares = np.broadcast_to(share, len(values))
-    return np.array([_between(at, step, line) for at, step, line in zip(shares, middles, ordered, strict=True)])
+def _quantiles(values: Floats, chances: Floats, low: Floats | float, high: Floats | float) -> tuple[Floats, Floats]:
+    """Two quantiles of weighted values, row by row; values that differ by rounding alone are one."""
+    ends = np.empty((2, len(values)))
+    shares = np.broadcast_to(np.stack(np.broadcast_arrays(low, high)).reshape(2, -1), ends.shape)
+    for row, line in enumerate(np.round(values, DECIMALS)):
+        ordered, places = np.unique(line, return_inverse=True)
+        steps = np.bincount(places, weights=chances)
+        middles = np.cumsum(steps) - steps / 2
+        ends[:, row] = [_between(share, middles, ordered) for share in shares[:, row]]
+    return ends[0], ends[1]
 
 
-def _between(at: float, middles: Floats, ordered: Floats) -> float:
-    """Interpolate; next to a value that is not finite the nearest step counts."""
-    above = int(np.searchsorted(middles, at))
+def _between(share: float, middles: Floats, ordered: Floats) -> float:
+    """Interpolate between the middles of two steps; next to a value that is not finite the nearer step counts."""
+    above = int(np.searchsorted(middles, share))
     if above == 0 or above == len(ordered):
         return float(ordered[min(above, len(ordered) - 1)])
     low, high = ordered[above - 1], ordered[above]
-    share = (at - middles[above - 1]) / (middles[above] - middles[above - 1])
+    part = (share - middles[above - 1]) / (middles[above] - middles[above - 1])
     if not (math.isfinite(low) and math.isfinite(high)):
-        return float(high if share > 0.5 else low)
-    return float(low + share * (high - low))
+        return float(high if part > 0.5 else low)
+    return float(low + part * (high - low))
 
 
 def _resampling(n: int) -> str:

@@ -16,6 +16,10 @@ from lab.spec.spec import Level
 
 MOST_NUMBERS = 300_000
 """Trials times columns up to which interactions are fitted, in about two seconds; beyond, main effects alone."""
+EXACT = 1e-12
+"""A share of all variation this small is rounding, not noise."""
+LEAST_START = 0.01
+"""The least ratio of variances that a search starts from: at zero it would stay there."""
 BOUNDARY = 1e-8
 """A seed variance this small beside the residual one is none."""
 
@@ -110,15 +114,19 @@ def _estimable(model: Factorial) -> tuple[list[Term], str]:
 
 def _random(model: Factorial, columns: list[int], scale: float) -> _Fit:
     """By statsmodels; what it warns of becomes a reason."""
-    from statsmodels.regression.mixed_linear_model import MixedLM
+    from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
+    if model.residual[0] <= EXACT * float((model.centred**2).sum()):
+        return _failed("scores follow cells and seeds exactly, which leaves no noise to model")
     cells, seeds = np.nonzero(model.table.has.T)[::-1]
     design = np.column_stack([np.ones(len(cells)), model.matrix[:, columns][cells]])
     scores = model.centred[cells, seeds] / scale
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
-            found = MixedLM(scores, design, groups=seeds).fit(reml=True, method=["bfgs", "lbfgs", "powell"])
+            start = MixedLMParams.from_components(np.zeros(design.shape[1]), cov_re=np.array([[_ratio(model)]]))
+            fit = MixedLM(scores, design, groups=seeds).fit
+            found = fit(start_params=start, reml=True, method=["bfgs", "lbfgs", "powell"])
         except (np.linalg.LinAlgError, ValueError) as error:
             return _failed(f"the mixed model did not converge ({error})")
     residual = float(found.scale)
@@ -130,6 +138,14 @@ def _random(model: Factorial, columns: list[int], scale: float) -> _Fit:
         if not is_at_edge:
             return _failed(f"the mixed model did not converge ({words})")
     return _Fit(np.asarray(found.fe_params)[1:], covariance, seed_variance, residual)
+
+
+def _ratio(model: Factorial) -> float:
+    """The seeds' variance beside the noise, from sums of squares: what the search for the best one starts from."""
+    noise = model.residual[0] / model.residual[1] if model.residual[1] else 0.0
+    spare = model.num_scores - len(model.table.cells)
+    seeds = (model.blocks[0] - model.blocks[1] * noise) / spare if spare else 0.0
+    return max(seeds / noise, LEAST_START) if noise else 1.0
 
 
 def _failed(reason: str) -> _Fit:
