@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from lab.plan.asked import Asking
@@ -42,7 +42,7 @@ class Outline:
     """Groups of main effects and interactions ("a", "a x b") that a fraction cannot tell apart."""
     source: str = ""
     """The study file's text."""
-    asking: Asking = Asking()
+    asking: Asking = field(default_factory=Asking)
     """What is claimed, and the rule it is tested by."""
 
     @classmethod

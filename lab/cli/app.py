@@ -93,6 +93,12 @@ def run(
         Parameter(name=["--jobs", "-j"], help="Trials at a time; as many as cores (or GPU slots) if left out."),
     ] = None,
     retry_failed: Annotated[bool, Parameter(negative=(), help="Take up failed trials again.")] = False,
+    until_decided: Annotated[
+        bool, Parameter(negative=(), help="Add seeds, for undecided claims only, until each claim has a verdict.")
+    ] = False,
+    max_seeds: Annotated[
+        int | None, Parameter(help="The most seeds of a cell then; twice the planned ones if left out.")
+    ] = None,
     smoke: Annotated[
         bool,
         Parameter(negative=(), help="Two steps of every cell on the CPU instead of the study; keeps nothing."),
@@ -109,9 +115,10 @@ def run(
         from lab.cli.checking import smoke_file
 
         return smoke_file(file, profile=profile)
-    from lab.cli.running import run_study
+    from lab.cli.running import Manner, run_study
 
-    return run_study(_plan(file, profile), _store(store), jobs=jobs, retry_failed=retry_failed, as_json=json)
+    manner = Manner(jobs, retry_failed, until_decided, max_seeds, json)
+    return run_study(_plan(file, profile), _store(store), manner)
 
 
 @app.command

@@ -18,6 +18,7 @@ from lab.records.timings import Timing
 from lab.report.plan_text import plan_data, plan_text
 from lab.report.preview import preview
 from lab.report.text import terminal
+from lab.run.deciding import resumed
 from lab.run.timing import Trace, no_ops, trace_cells
 from lab.spec.experiment import Experiment
 from lab.spec.files import StudyFile, kind_of, read_study, study_of_experiment
@@ -57,7 +58,7 @@ def _counter() -> Callable[[Experiment], int]:
 
 def show_plan(file: Path, *, profile: str | None, timed: bool, lock: Path | None, store: Store, as_json: bool) -> int:
     """Say what a run of this file would do; 2 when a cell cannot be built."""
-    plan = read_plan(file, profile)
+    plan = resumed(read_plan(file, profile), store)
     steps = timings.load(store)
     known = timings.learn(steps, islice(_finished(store, plan), MOST_READ))
     warnings: list[str] = []
@@ -71,13 +72,13 @@ def show_plan(file: Path, *, profile: str | None, timed: bool, lock: Path | None
             steps = timings.timed(steps, cell, "cpu", measured)
         if traces:
             timings.save(store, steps)
-    told = preview(plan, store, known, warnings=warnings)
+    seen = preview(plan, store, known, warnings=warnings)
     if lock is not None:
         lock.write_text(json.dumps(locked(plan), indent=1) + "\n")
     if as_json:
-        sys.stdout.write(json.dumps(plan_data(told), indent=1) + "\n")
+        sys.stdout.write(json.dumps(plan_data(seen), indent=1) + "\n")
     else:
-        terminal().print(plan_text(told))
+        terminal().print(plan_text(seen))
     return 0
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 
 from lab.errors import LabError
 from lab.plan.plan import Plan
 from lab.records.store import Store
 from lab.report.preview import search_trials, tuning_trials
+from lab.run.deciding import decide, resumed, until_decided
 from lab.run.events import Said
 from lab.run.execute import Result, execute
 from lab.run.live import Live
@@ -18,23 +20,45 @@ MIRROR_PATIENCE = 20.0
 """Seconds that MLflow is given to take in the rest once the last trial has ended."""
 
 
-def run_study(plan: Plan, store: Store, *, jobs: int | None, retry_failed: bool, as_json: bool) -> int:
-    """Run what is left of a plan, then say what is known."""
-    if jobs is not None and jobs < 1:
-        raise LabError(f"--jobs {jobs}: at least one trial must run at a time")
-    shown = display(plan, total=pending(plan, store), as_json=as_json)
-    with shown as hear:
-        live = Live(plan, store, say=lambda text: hear(Said("warn", text)))
-        listeners = (hear, live)
-        try:
-            result = execute(
-                plan, store, jobs=jobs or default_jobs(plan), listeners=listeners, retry_failed=retry_failed
-            )
-        finally:
-            live.stop(MIRROR_PATIENCE)
-    if not as_json:
+@dataclass(frozen=True)
+class Manner:
+    """How a study is run."""
+
+    jobs: int | None = None
+    retry_failed: bool = False
+    until_decided: bool = False
+    max_seeds: int | None = None
+    as_json: bool = False
+
+
+def run_study(plan: Plan, store: Store, manner: Manner) -> int:
+    """Run what is left of a plan, and further seeds where its claims ask for them; then say what is known."""
+    if manner.jobs is not None and manner.jobs < 1:
+        raise LabError(f"--jobs {manner.jobs}: at least one trial must run at a time")
+    goes_on = manner.until_decided or manner.max_seeds is not None
+    plan = resumed(until_decided(plan, store, manner.max_seeds) if goes_on else plan, store)
+
+    def run(plan: Plan, says: str) -> Result:
+        return _run(plan, store, manner, says=says)
+
+    result = decide(plan, store, run) if goes_on or plan.study.seeds.extend is not None else run(plan, "")
+    if not manner.as_json:
         _conclude(plan, store, result)
     return result.exit_code
+
+
+def _run(plan: Plan, store: Store, manner: Manner, *, says: str) -> Result:
+    """Carry a plan out while someone watches."""
+    shown = display(plan, total=pending(plan, store), as_json=manner.as_json)
+    with shown as hear:
+        live = Live(plan, store, say=lambda text: hear(Said("warn", text)))
+        if says:
+            hear(Said("info", says))
+        jobs = manner.jobs or default_jobs(plan)
+        try:
+            return execute(plan, store, jobs=jobs, listeners=(hear, live), retry_failed=manner.retry_failed)
+        finally:
+            live.stop(MIRROR_PATIENCE)
 
 
 def pending(plan: Plan, store: Store) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError, Place, choose
+from lab.records.amendments import with_history
 from lab.records.folder import Folder, open_folder
 from lab.records.record import Record
 
@@ -93,8 +94,8 @@ class Store:
                 self._set_aside(folder, trial)
 
     def write_plan(self, outline: Mapping[str, object]) -> None:
-        """Keep a plan's outline beside its records: what a report holds them against."""
-        text = json.dumps(outline, indent=1, allow_nan=False)
+        """Keep a plan's outline beside its records, with the wordings its claims have had."""
+        text = json.dumps(with_history(self, outline), indent=1, allow_nan=False)
         self._studies.inner(str(outline["name"])).write(PLAN, text.encode())
 
     def read_plan(self, study: str) -> dict[str, Any]:

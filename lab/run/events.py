@@ -65,5 +65,5 @@ Event = TrialStarted | EpochDone | Measured | TrialEnded | Said
 class Listener(Protocol):
     """Hears every event of a run, in order; must return at once."""
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event, /) -> None:
         """Hear one event."""
