@@ -52,6 +52,8 @@ class Facts:
     label: str
     levels: Mapping[str, object]
     options: Mapping[str, object]
+    source: str = ""
+    """The study that ran it, when it was another one."""
 
     @property
     def name(self) -> str:
@@ -75,6 +77,8 @@ class Facts:
             "lab.seed": str(self.seed),
             "lab.label": cut(self.label),
         }
+        if self.source:
+            said["lab.from_study"] = self.source
         return said | {f"lab.factor.{key_of(name)}": text_of(level) for name, level in self.levels.items()}
 
 
@@ -98,6 +102,7 @@ def facts_of_record(record: Record, outline: Outline) -> Facts:
         label=cell["label"] or "base",
         levels=cell["levels"],
         options=record.options,
+        source=record.reused or (record.study if record.study != outline["name"] else ""),
     )
 
 
@@ -120,7 +125,6 @@ def verdict(record: Record) -> dict[str, str]:
         "lab.alerts": cut(", ".join(rules)) or "none",
         "lab.first_alert_step": str(min((finding.step for finding in alerts), default="")),
         "lab.error": cut(record.error),
-        "lab.from_study": record.study,
         "mlflow.source.name": cut(record.origin.command),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": record.origin.commit,
@@ -195,7 +199,10 @@ class Clock:
 
     def at(self, epoch: int) -> int:
         """Milliseconds since 1970 at the end of an epoch, counted from 1."""
-        share = min(epoch / self.epochs, 1.0) if self.epochs else 1.0
+        return self.between(min(epoch / self.epochs, 1.0) if self.epochs else 1.0)
+
+    def between(self, share: float) -> int:
+        """Milliseconds since 1970 when this share of the trial was over."""
         return round(self.started + share * (self.ended - self.started))
 
 

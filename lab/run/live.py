@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lab.errors import LabError
 from lab.plan.plan import Plan
 from lab.records.store import Store
 from lab.run.account import RESERVED, Budget, Point, by_importance, facts_of_trial, is_drawn, metric_of
 from lab.run.events import EpochDone, Event, Measured, Said, TrialEnded, TrialStarted
-from lab.run.mirror import Mirror
+from lab.run.mirror import Mirror, missing
 from lab.run.tracking import Run, Tracker, address
 
 ROOM = 10_000
@@ -33,6 +32,7 @@ class _Line:
 
     run: Run
     budget: Budget
+    params: dict[str, str]
     ready: list[Point] = field(default_factory=list)
     held: list[Point] | None = field(default_factory=list)
     """Summaries of readings, until the first epoch has told how many keys the scores take."""
@@ -125,7 +125,7 @@ class Live:
 
     def _take(self, at: int, event: Event) -> None:
         if isinstance(event, TrialStarted):
-            self._begin(event)
+            self._begin(at, event)
         elif isinstance(event, TrialEnded):
             self._end(event)
         elif isinstance(event, EpochDone) and (line := self._lines.get(event.trial.id)):
@@ -137,32 +137,33 @@ class Live:
             else:
                 line.held += points
 
-    def _begin(self, event: TrialStarted) -> None:
+    def _begin(self, at: int, event: TrialStarted) -> None:
         trial = event.trial.id
         if trial in self._lines:
             return
         facts = facts_of_trial(event.trial, self._plan.name, role=event.role, options=event.options)
-        run, budget = self._opened().begin(facts, is_resumed=event.from_epoch > 0 or trial in self._seen)
+        is_resumed = event.from_epoch > 0 or trial in self._seen
+        run, budget = self._opened().begin(facts, started=at, is_resumed=is_resumed)
         self._seen.add(trial)
-        self._lines[trial] = _Line(run, budget)
+        self._lines[trial] = _Line(run, budget, missing(run, facts))
 
     def _end(self, event: TrialEnded) -> None:
         line = self._lines.pop(event.trial.id, None)
         mirror = self._opened()
         if line is None:
             mirror.complete(event.record, next(iter(mirror.runs_of(event.trial.id)), None))
-            return
-        self._send(line)
-        mirror.complete(event.record, line.run, line.budget)
+        else:
+            mirror.complete(event.record, line.run, line.budget, line.ready)
 
     def _flush(self) -> None:
         for line in self._lines.values():
             self._send(line)
 
     def _send(self, line: _Line) -> None:
-        if line.ready and self._tracker is not None:
-            self._tracker.log(line.run.id, line.ready, {}, {})
-            line.ready = []
+        if self._tracker is not None and (line.ready or line.params):
+            self._tracker.log(line.run.id, line.ready, line.params, {})
+            line.run = replace(line.run, params={**line.run.params, **line.params})
+            line.ready, line.params = [], {}
 
     def _leave(self) -> None:
         """Close the runs of trials that were interrupted; taking them up again opens them."""
@@ -174,8 +175,12 @@ class Live:
     def _opened(self) -> Mirror:
         """The study's experiment, opened when the first trial starts: that is when mlflow is imported."""
         if self._mirror is None:
+            from lab.run.opening import typed  # loads optuna: a run has it already, a reader of this file need not
+
             self._tracker = Tracker(address(self._store.root, self._uri))
-            self._mirror = Mirror(self._tracker, self._plan.outline(), self._store, command=self._command or _typed())
+            self._mirror = Mirror(
+                self._tracker, self._plan.outline(), self._store, command=self._command or typed(self._plan)
+            )
             self._mirror.show_study()
         return self._mirror
 
@@ -183,17 +188,9 @@ class Live:
 def _add_scores(line: _Line, at: int, event: EpochDone) -> None:
     if not is_drawn(event.epoch, event.epochs) and event.epoch != event.epochs:
         return
-    names = by_importance(event.scores)
+    names = by_importance(name for name in event.scores if name != "epoch")
     scores = [Point(metric_of(name), event.epoch, event.scores[name], at) for name in names]
     line.ready += line.budget.admit(scores, reserve=RESERVED)
     if line.held is not None:
         line.ready += line.budget.admit(line.held, reserve=RESERVED)
         line.held = None
-
-
-def _typed() -> str:
-    """The command that this process was started with."""
-    import shlex
-    from pathlib import Path
-
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lab.records.record import Record
 from lab.records.store import Store
 from lab.run import account
-from lab.run.account import Budget, Clock, Facts, Outline
+from lab.run.account import Budget, Clock, Facts, Outline, Point
 from lab.run.tracking import Run, Tracker
 from lab.spec.spec import digest
 
@@ -43,7 +43,9 @@ class Mirror:
             runs = list(self._tracker.runs(self._experiment, "lab.role", "study"))
         current = digest(self._outline)
         own = [run for run in runs or () if run.tags.get("lab.role") == "study"]
-        if any(run.tags.get("lab.plan") == current for run in own):
+        for surplus in own[1:]:
+            self._tracker.delete(surplus.id)
+        if own and own[0].tags.get("lab.plan") == current:
             return
         now = _now()
         tags = {"lab.role": "study", "lab.study": str(self._outline["name"])}
@@ -52,7 +54,7 @@ class Mirror:
         self._tracker.log(run.id, (), {}, {"lab.plan": current, "mlflow.note.content": self._described("")})
         self._tracker.end(run.id, "FINISHED", now)
 
-    def begin(self, facts: Facts, *, is_resumed: bool) -> tuple[Run, Budget]:
+    def begin(self, facts: Facts, *, started: int, is_resumed: bool) -> tuple[Run, Budget]:
         """The run of a trial that starts: the half-written one it left behind, else a new one."""
         left = [] if self._is_new and not is_resumed else self.runs_of(facts.trial)
         kept = next((run for run in left if PUBLISHED not in run.tags and _agrees(run, facts)), None)
@@ -60,10 +62,10 @@ class Mirror:
             if run is not kept:
                 self._tracker.delete(run.id)
         if kept is None:
-            return self._start(facts, _now(), {"lab.status": "running"}, params=facts.params), Budget()
+            return self._start(facts, started, {"lab.status": "running"}), Budget()
         if kept.has_ended:
             self._tracker.reopen(kept.id)
-        self._tracker.log(kept.id, (), _missing(kept, facts), {"lab.status": "running"})
+            self._tracker.log(kept.id, (), {}, {"lab.status": "running"})
         return kept, Budget(self._tracker.history(kept.id))
 
     def runs_of(self, trial: str) -> list[Run]:
@@ -75,33 +77,38 @@ class Mirror:
         facts = account.facts_of_record(record, self._outline)
         return run.has_ended and run.tags.get(PUBLISHED) == account.stamp(record, facts)
 
-    def complete(self, record: Record, run: Run | None = None, budget: Budget | None = None) -> None:
-        """Make a trial's run show all of its record; `budget` knows what a run was sent, else MLflow is asked."""
+    def complete(
+        self, record: Record, run: Run | None = None, budget: Budget | None = None, waiting: Sequence[Point] = ()
+    ) -> None:
+        """Make a trial's run show all of its record.
+
+        `budget` knows what the run was sent, else MLflow is asked; `waiting` are points still to be sent.
+        """
         facts = account.facts_of_record(record, self._outline)
         clock = Clock.of(record)
         if run is not None and (PUBLISHED in run.tags or not _agrees(run, facts)):
             self._tracker.delete(run.id)
             run = None
+        is_new = run is None
         if run is None:
-            run, budget = self._start(facts, clock.started, {}), Budget()
-        budget = budget or Budget(self._tracker.history(run.id))
+            run, budget, waiting = self._start(facts, clock.started, {}), None, ()
         readings = self._store.readings(record.trial, study=record.study)
-        points = budget.admit(account.curves(record), reserve=account.RESERVED)
+        measured = _measured(readings, clock) if budget is None else ()
+        budget = budget or Budget({} if is_new else self._tracker.history(run.id))
+        points = [*waiting, *budget.admit(account.curves(record), reserve=account.RESERVED)]
         points += budget.admit(account.endings(record, self._outline))
+        points += budget.admit(measured)
         self._tracker.attach(run.id, _files(record, readings))
         if record.origin.data:
             self._tracker.log_dataset(run.id, str(record.options.get("dataset.kind")), record.origin.data)
         tags = facts.tags | account.verdict(record) | {PUBLISHED: account.stamp(record, facts)}
-        self._tracker.log(run.id, points, _missing(run, facts), tags)
+        self._tracker.log(run.id, points, missing(run, facts), _news(run, tags))
         self._tracker.end(run.id, ENDINGS.get(record.status, "FAILED"), clock.ended)
 
-    def _start(
-        self, facts: Facts, started: int, tags: Mapping[str, str], *, params: Mapping[str, str] | None = None
-    ) -> Run:
-        run = self._tracker.start(self._experiment, facts.name, tags=facts.tags | dict(tags), started=started)
-        if params:
-            self._tracker.log(run.id, (), params, {})
-        return replace(run, params=dict(params or {}))
+    def _start(self, facts: Facts, started: int, tags: Mapping[str, str]) -> Run:
+        all_tags = facts.tags | dict(tags)
+        run = self._tracker.start(self._experiment, facts.name, tags=all_tags, started=started)
+        return replace(run, tags=all_tags)
 
     def _tags(self, command: str) -> dict[str, str]:
         score = self._outline.get("score") or {}
@@ -119,13 +126,30 @@ class Mirror:
         return account.describe(self._outline, command)
 
 
+def _measured(readings: pa.Table | None, clock: Clock) -> Iterator[Point]:
+    """The summaries of a trial's readings, as a run that was heard live has them already."""
+    if readings is None:
+        return
+    from lab.probes.retold import retold
+
+    told = retold(readings)
+    last = max((step for _, step, _ in told), default=0)
+    for key, step, value in told:
+        yield Point(key, step, value, clock.between(step / last if last else 1.0))
+
+
 def _agrees(run: Run, facts: Facts) -> bool:
     """Whether no parameter of a run contradicts the trial; parameters cannot be changed in MLflow."""
     return all(facts.params.get(name, text) == text for name, text in run.params.items())
 
 
-def _missing(run: Run, facts: Facts) -> dict[str, str]:
+def missing(run: Run, facts: Facts) -> dict[str, str]:
+    """The parameters that a run does not show yet."""
     return {name: text for name, text in facts.params.items() if name not in run.params}
+
+
+def _news(run: Run, tags: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in tags.items() if run.tags.get(name) != text}
 
 
 def _now() -> int:

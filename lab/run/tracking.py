@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,6 +47,10 @@ class Address:
     def is_server(self) -> bool:
         """Whether somebody else serves it."""
         return self.artifacts is None
+
+    def __str__(self) -> str:
+        """The address as it may be shown: without its password."""
+        return re.sub(r"//([^/@:]*):[^/@]*@", r"//\1:***@", self.uri)
 
 
 def address(root: str | Path, uri: str | None = None) -> Address:
@@ -198,7 +203,7 @@ class Tracker:
         try:
             yield
         except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
-            raise LabError(f"MLflow at {self.place.uri} {_trouble(error)}", hint=_mend(self.place)) from error
+            raise LabError(f"MLflow at {self.place} {_trouble(error)}", hint=_mend(self.place)) from error
 
 
 def _run(run: Any) -> Run:

@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,7 @@ def opened(
     store: str | Path, *, mlflow_port: int | None = None, optuna_port: int | None = None
 ) -> Iterator[tuple[Addresses, Sequence[Server]]]:
     """Both pages, answering; they end with the block, and with this process however it ends."""
-    root = Path(store)
+    root = Path("mlruns" if "://" in str(store) else store)
     place = address(root)
     journal = root / "optuna.journal"
     _need_journal(journal)
@@ -73,11 +73,11 @@ def opened(
             prepare(place)
             taken = free(mlflow_port, MLFLOW_PORT, avoid=dashboard.port)
             servers.append(Server("the MLflow UI", taken, alive="/health"))
-            servers[0].start(_mlflow(place, taken), stack)
+            servers[0].start(_mlflow(place, taken), stack, {"MLFLOW_BACKEND_STORE_URI": place.uri})
         servers.append(dashboard)
         dashboard.start(_optuna(journal, dashboard.port), stack)
         _wait_for(servers)
-        yield Addresses(servers[0].page if not place.is_server else place.uri, dashboard.page), servers
+        yield Addresses(servers[0].page if not place.is_server else str(place), dashboard.page), servers
 
 
 class Server:
@@ -100,8 +100,11 @@ class Server:
         """Whether its process lives."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self, command: Sequence[str], stack: ExitStack) -> None:
-        """Start it on a tether that the stack lets go; its output is kept for the case that it fails."""
+    def start(self, command: Sequence[str], stack: ExitStack, settings: Mapping[str, str] | None = None) -> None:
+        """Start it on a tether that the stack lets go; its output is kept for the case that it fails.
+
+        `settings` go through the environment: what a password is part of never shows in a list of processes.
+        """
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (the stack closes it)
         stack.callback(self._log.close)
         self._process = subprocess.Popen(
@@ -110,7 +113,7 @@ class Server:
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env=os.environ | QUIET,
+            env={**os.environ, **QUIET, **(settings or {})},
         )
         stack.callback(self._stop)
 
@@ -149,7 +152,7 @@ def _wait_for(servers: Sequence[Server]) -> None:
 
 
 def _mlflow(place: Address, port: int) -> list[str]:
-    options = ["--host", HOST, "--port", str(port), "--workers", "1", "--backend-store-uri", place.uri]
+    options = ["--host", HOST, "--port", str(port), "--workers", "1"]
     return [sys.executable, "-m", "mlflow", "server", *options, "--artifacts-destination", str(place.artifacts)]
 
 

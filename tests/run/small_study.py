@@ -10,6 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from lab.plan.plan import Cell, Plan, Trial
+from lab.probes.chunk import TOTAL, TOTALS, Chunk
+from lab.probes.readings import combine, table
+from lab.probes.retold import NEEDED, with_matrices
 from lab.records.record import Origin, Record
 from lab.records.store import Store
 from lab.run.events import EpochDone, Event, Measured, TrialEnded, TrialStarted
@@ -78,16 +81,13 @@ def small_record(trial: Trial, study: str = "small", *, epochs: int = EPOCHS, st
 
 
 def small_readings(steps: int = 20) -> pa.Table:
-    names = ["layers.0.weight", "layers.0.bias"]
-    count = steps * len(names)
-    return pa.table(
-        {
-            "step": pa.array(np.repeat(np.arange(steps), len(names)), pa.int32()),
-            "probe": pa.array(["gradients"] * count),
-            "name": pa.array(names * steps),
-            "grad_norm": pa.array(np.linspace(1, 2, count), pa.float32()),
-        }
-    )
+    """What the gradient probe keeps of two parameters, every step alike."""
+    names = ("layers.0.weight", "layers.0.bias")
+    own = np.full((steps, len(NEEDED), len(names)), 0.5, dtype=np.float32)
+    totals = np.full((steps, len(TOTALS), 1), 0.25, dtype=np.float32)
+    at = np.arange(steps, dtype=np.int32)
+    chunks = (Chunk("gradients", at, names, NEEDED, own), Chunk("gradients", at, (TOTAL,), TOTALS, totals))
+    return with_matrices(combine([table(chunk) for chunk in chunks]), names[:1])
 
 
 def filled_store(root, plan: Plan, *, trials: int | None = None) -> Store:

@@ -197,6 +197,40 @@ def test_a_run_that_a_kill_cut_short_is_completed_by_what_comes_next(store, plan
     assert publish(plan.outline(), store, "small") == Published(skipped=1)
 
 
+SHARED = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from small_study import life, small_plan, small_readings
+from lab.records.store import Store
+from lab.run.events import TrialEnded
+from lab.run.live import Live
+plan, store = small_plan(seeds=4), Store(sys.argv[1])
+live = Live(plan, store, say=lambda text: print(text, flush=True))
+for trial in plan.all_trials[int(sys.argv[3]) :: 2]:
+    for event in life(trial):
+        if isinstance(event, TrialEnded):
+            store.write(event.record, small_readings())
+        live(event)
+sys.exit(0 if live.stop(120) else 1)
+"""
+
+
+@pytest.mark.slow
+def test_two_runs_of_one_study_at_once_share_one_experiment(store, request):
+    plan, here = small_plan(seeds=4), str(request.path.parent)
+    store.write_plan(plan.outline())
+    both = [
+        subprocess.Popen([sys.executable, "-c", SHARED, store.root, here, half], stdout=subprocess.PIPE, text=True)
+        for half in "01"
+    ]
+    assert [process.communicate()[0] for process in both] == ["", ""]
+    assert [process.returncode for process in both] == [0, 0]
+    assert set(runs(store)) == {trial.id for trial in plan.all_trials}
+    assert publish(plan.outline(), store, "small") == Published(skipped=8)
+    experiment = client(store).get_experiment_by_name("small").experiment_id
+    assert len(client(store).search_runs([experiment], "tags.`lab.role` = 'study'")) == 1
+
+
 def test_a_dead_server_is_one_warning_and_publish_brings_everything(store, plan):
     said = []
     live = Live(plan, store, f"http://127.0.0.1:{free_port()}", say=said.append)

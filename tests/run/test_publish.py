@@ -15,6 +15,7 @@ from lab.errors import LabError
 from lab.records.store import Store
 from lab.run.account import KEYS, POINTS, RESERVED
 from lab.run.publish import Published, publish
+from lab.run.tracking import address
 
 
 @pytest.fixture
@@ -98,6 +99,13 @@ def test_the_score_that_cells_are_compared_by_stands_in_the_table_with_the_costs
     at = [point.timestamp for point in client(published).get_metric_history(run.info.run_id, "valid/acc")]
     assert at == sorted(at)
     assert at[-1] == ended
+
+
+def test_curves_of_the_gradients_are_told_from_the_readings(published, plan):
+    run = runs(published)[plan.all_trials[0].id]
+    assert points(published, run, "health/grad_norm") == dict.fromkeys(range(20), 0.25)
+    assert points(published, run, "health/grad_weight_p50") == dict.fromkeys(range(20), 0.5)
+    assert set(points(published, run, "update/layers.0")) == set(range(20))
 
 
 def test_a_run_keeps_the_record_the_readings_the_environment_and_the_change(published, plan):
@@ -254,6 +262,18 @@ def test_a_server_that_is_not_there_is_a_clear_mistake(store, plan):
     uri = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(LabError, match=f"MLflow at {uri} does not answer"):
         publish(plan.outline(), store, "small", uri=uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql+psycopg://lab:secret@db:5432/mlflow", "postgresql+psycopg://lab:***@db:5432/mlflow"),
+        ("https://me:secret@mlflow.example/", "https://me:***@mlflow.example/"),
+        ("sqlite:////a/b@c:d/mlflow.db", "sqlite:////a/b@c:d/mlflow.db"),
+    ],
+)
+def test_a_password_is_never_shown(uri, shown):
+    assert str(address("mlruns", uri)) == shown
 
 
 def test_the_store_is_quiet_when_it_is_made(store, plan, capfd):
