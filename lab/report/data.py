@@ -10,6 +10,7 @@ from lab.analysis.cells import CellScore
 from lab.analysis.estimate import Estimate
 from lab.report.answer import answer, caution
 from lab.report.report import Report
+from lab.report.verdicts import verdicts_data
 
 Data = dict[str, object]
 
@@ -44,6 +45,7 @@ def report_data(report: Report) -> Data:
             }
             for effect in report.effects
         ],
+        "claims": verdicts_data(report),
         "tried": [_cell(cell) for cell in report.tried],
         "failures": [asdict(failure) for failure in report.failures],
         "findings": [asdict(finding) for finding in report.findings],

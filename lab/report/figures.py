@@ -33,7 +33,7 @@ from lab.report.theme import (
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-LABEL = 16
+LABEL = 15
 """Pixels of a line of a label."""
 MOST_ROWS = 40
 """Rows of one figure; the table has them all."""
@@ -64,7 +64,7 @@ def forest(effects: Sequence[Effect], score: str) -> Figure:
         )
         for place, (effect, each, colour) in enumerate(zip(told, estimates, colours, strict=True))
     ]
-    drawn = figure(*traces, height=0)
+    drawn = figure(*traces, height=_tall(len(told), ROW))
     drawn.add_vline(x=0, line={"color": GREY, "width": 1.2})
     drawn.update_xaxes(title_text=f"difference in {words(score)}", range=_around_zero(estimates))
     return _rows(drawn, labels)
@@ -90,7 +90,7 @@ def cells(ranked: Sequence[CellScore], score: str, lines: Mapping[str, float]) -
         )
         for place, cell in enumerate(told)
     ]
-    drawn = figure(*traces, height=0)
+    drawn = figure(*traces, height=_tall(len(told), ROW))
     low, high = _span([cell.score for cell in told])
     air = 0.35 * (high - low)
     near = sorted((value, name) for name, value in lines.items() if low - air <= value <= high + air)
@@ -283,7 +283,7 @@ def _rows(drawn: Figure, labels: Sequence[str]) -> Figure:
     """Name the rows from above, and make them as tall as the longest of their names."""
     lines = max((label.count("<br>") + 1 for label in labels), default=1)
     margin = drawn.layout.margin
-    drawn.update_layout(height=_tall(len(labels), max(ROW, LABEL * lines + 8)) + margin.t - 12)
+    drawn.update_layout(height=_tall(len(labels), max(ROW, LABEL * lines + 5)) + margin.t - 12)
     drawn.update_yaxes(
         ticklabelstandoff=6,
         tickvals=list(range(len(labels))),

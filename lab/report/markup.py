@@ -42,10 +42,9 @@ def table(sheet: Sheet, place: str) -> str:
     return framed + (tag("p", text(note), class_="note") if note else "")
 
 
-def folded(summary: str, content: str, *, is_open: bool = False) -> str:
-    """Content behind a line that opens it."""
-    opened = " open" if is_open else ""
-    return f"<details{opened}><summary>{text(summary)}</summary>{content}</details>"
+def folded(summary: str, content: str, *, class_: str = "") -> str:
+    """Content behind a line that opens it; `bulk` stays closed on paper."""
+    return tag("details", tag("summary", text(summary)), content, **({"class_": class_} if class_ else {}))
 
 
 def terms(facts: Iterable[tuple[str, str]]) -> str:

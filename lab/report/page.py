@@ -9,9 +9,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from lab.records.store import Store
+from lab.report.article import article
+from lab.report.canvas import Canvas
 from lab.report.markup import tag, text
 from lab.report.report import Report
-from lab.report.sections import Canvas, article
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -67,6 +67,7 @@ def plan_data(preview: Preview) -> dict[str, object]:
         "smallest_effect": effect if math.isfinite(effect) else None,
         "smallest_effect_in": "score" if preview.spread else "sd of pairs",
         "lowest_p": preview.lowest_p,
+        "claims": [claim.data for claim in preview.claims],
         "notes": list(plan.notes),
         "warnings": list(preview.warnings),
     }
@@ -78,6 +79,8 @@ def _facts(preview: Preview) -> Iterator[tuple[str, str]]:
     yield "store", _store(preview)
     yield "cost", _cost(preview)
     yield "shows", _power(preview)
+    for place, claim in enumerate(preview.claims):
+        yield "" if place else "claims", claim.sentence
     for place, note in enumerate(preview.plan.notes):
         yield "" if place else "notes", note
 

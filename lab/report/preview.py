@@ -13,6 +13,7 @@ from lab.plan.plan import Plan
 from lab.plan.power import lowest_p, smallest_effect
 from lab.records.store import Store
 from lab.records.timings import Cost, Timings, estimate
+from lab.report.claims_ahead import ClaimAhead, claims_ahead, out_of_reach
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Preview:
     spread: Spread | None
     warnings: tuple[str, ...] = ()
     """Such as factors that change nothing."""
+    claims: tuple[ClaimAhead, ...] = ()
 
     @property
     def seeds(self) -> int:
@@ -75,7 +77,8 @@ def preview(plan: Plan, store: Store, timings: Timings, *, device: str = "", war
     sampled = sum(row.role in ("tune", "search") for row in rows)
     left = max(0, tuning_trials(plan) + search_trials(plan) - sampled)
     cost = estimate(plan.without(known), timings, device=device, sampled=left)
-    return Preview(plan, rows, cost, spread(rows, outline), tuple(warnings))
+    claims = claims_ahead(rows, outline)
+    return Preview(plan, rows, cost, spread(rows, outline), (*warnings, *out_of_reach(claims)), claims)
 
 
 def tuning_trials(plan: Plan) -> int:

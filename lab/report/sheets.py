@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lab.analysis.cells import CellScore
+from lab.analysis.claims import Verdict
 from lab.analysis.effects import Effect
 from lab.analysis.estimate import Estimate
 from lab.analysis.interactions import Interaction
@@ -15,6 +16,8 @@ from lab.analysis.rows import MISSING
 from lab.report.numbers import NONE, count, decimals, interval, number, plain
 from lab.report.report import Report
 
+VERDICTS = ("supported", "refuted", "undecided", "not testable here")
+TONES = {"supported": "strong", "refuted": "bad"}
 SURE = 0.001
 """A chance below this is told as such."""
 
@@ -65,6 +68,30 @@ def chance(p: float) -> Entry:
     if not math.isfinite(p):
         return Entry(NONE, order=math.nan)
     return Entry(f"< {SURE:g}" if p < SURE else f"{p:.3f}", order=p)
+
+
+def verdicts_sheet(report: Report) -> Sheet:
+    """What was claimed, and what the seeds say of it."""
+    heads = (
+        Head("claim"), Head("says"), Head("verdict"), Head("difference", True), Head("interval", True),
+        Head("margin", True), Head("n", True), Head("p", True), Head("why"), Head("expected"),
+    )  # fmt: skip
+    rows = tuple(
+        (
+            words(each.name),
+            words(each.say),
+            Entry(each.verdict, order=VERDICTS.index(each.verdict), tone=TONES.get(each.verdict, "quiet")),
+            Entry(_signed(each.effect.mean), order=each.effect.mean),
+            Entry(_ends(each), order=each.effect.low),
+            Entry(plain(each.margin) if each.margin else NONE, order=each.margin),
+            Entry(str(each.effect.n or NONE), order=each.effect.n),
+            chance(each.p),
+            words(_why(each)),
+            words(each.expects),
+        )
+        for each in report.verdicts
+    )
+    return Sheet("verdicts", "Claims and their verdicts", heads, rows)
 
 
 def cells_sheet(report: Report) -> Sheet:
@@ -235,6 +262,8 @@ def told(difference: Estimate, *, is_told: bool) -> Entry:
 
 def sheets(report: Report) -> Iterator[Sheet]:
     """Every table that there is something to put into, in the order they are read."""
+    if report.verdicts:
+        yield verdicts_sheet(report)
     if report.outline.cells:
         yield cells_sheet(report)
     if report.effects:
@@ -289,3 +318,19 @@ def _n(cell: CellScore) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %" if math.isfinite(share) else NONE
+
+
+def _signed(told: float) -> str:
+    return ("+" if told > 0 else "") + plain(told)
+
+
+def _ends(verdict: Verdict) -> str:
+    effect = verdict.effect
+    if not effect.has_interval:
+        return NONE
+    return f"[{_signed(effect.low)}, {_signed(effect.high)}] at {100 * effect.confidence:.3g} %"
+
+
+def _why(verdict: Verdict) -> str:
+    more = f"{count(verdict.more_seeds, 'further seed')} would decide it at 80 % power" if verdict.more_seeds else ""
+    return "; ".join(part for part in (verdict.reason, more) if part)

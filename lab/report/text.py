@@ -21,6 +21,7 @@ from lab.report.data import report_data
 from lab.report.numbers import count, duration, plain
 from lab.report.report import Report, study_report
 from lab.report.tables import cells_table, effects_table, tried_table
+from lab.report.verdicts import verdicts_text
 
 PLAIN_WIDTH = 100
 """Columns where there is no terminal to ask."""
@@ -60,6 +61,7 @@ class _Page:
         for words, style in ((caution(report), "bold yellow"), (answer(report), "bold green")):
             if words:
                 yield Text(words, style=style)
+        yield from _titled("Claims", verdicts_text(report))
         yield from _titled(_score_title(report), self._cells(options.max_width))
         yield from _titled("Effects, all other factors equal; mean ± 95 % interval", self._effects())
         yield from _titled(

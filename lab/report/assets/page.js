@@ -5,6 +5,7 @@
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const bare = { displaylogo: false, responsive: true, displayModeBar: false };
   const WIDE = 660, NARROW = 315; // pixels of a figure on paper
+  const LIGHTER = [["#0072b2", "#4ba6e0"], ["rgba(0,114,178", "rgba(75,166,224"], ["#d55e00", "#f0813a"]];
   let ready = null;
 
   // The drawing library is text until the page has been shown: reading can begin before it is compiled.
@@ -16,48 +17,44 @@
   });
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const axes = (layout) => Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key));
-  const paper = (layout, onPaper) => {
-    const ink = onPaper ? "#111" : colour("--ink"), grid = onPaper ? "rgba(0,0,0,.15)" : colour("--grid");
-    const look = { "font.color": ink, "hoverlabel.bgcolor": onPaper ? "#fff" : colour("--raised"), "hoverlabel.font.color": ink };
-    for (const axis of axes(layout)) look[axis + ".gridcolor"] = grid;
-    return look;
-  };
 
-  const draw = async (plot) => {
-    if (plot.dataset.drawn) return;
-    plot.dataset.drawn = "yes";
-    const { data, layout } = figures[plot.dataset.figure];
-    const Plotly = await library();
-    const look = paper(layout, false);
-    layout.font = { ...layout.font, color: look["font.color"] };
-    layout.hoverlabel = { ...layout.hoverlabel, bgcolor: look["hoverlabel.bgcolor"], font: { size: 12, color: look["font.color"] } };
-    for (const axis of axes(layout)) layout[axis].gridcolor = look[axis + ".gridcolor"];
-    await Plotly.newPlot(plot, data, layout, bare);
-    plot.dataset.drawn = "done";
+  // A figure in the colours of what it stands on, as wide as a sheet of paper where it is to be printed.
+  const painted = (plot, onPaper) => {
+    let told = JSON.stringify(figures[plot.dataset.figure]);
+    if (dark.matches && !onPaper) for (const [deep, light] of LIGHTER) told = told.replaceAll(deep, light);
+    const { data, layout } = JSON.parse(told);
+    const ink = onPaper ? "#111" : colour("--ink");
+    layout.font = { ...layout.font, color: ink };
+    layout.hoverlabel = { ...layout.hoverlabel, bgcolor: onPaper ? "#fff" : colour("--raised"), font: { size: 12, color: ink } };
+    for (const axis of Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key))) {
+      layout[axis].gridcolor = onPaper ? "rgba(0,0,0,.15)" : colour("--grid");
+    }
+    if (onPaper) layout.width = plot.closest(".panels") ? NARROW : WIDE;
+    return [data, layout];
   };
-  const drawn = () => plots.filter((plot) => plot.dataset.drawn === "done");
-  const repaint = (onPaper, size) => Promise.all(drawn().map((plot) => {
-    const width = size ? (plot.closest(".panels") ? NARROW : WIDE) : null;
-    return window.Plotly.relayout(plot, { ...paper(plot.layout, onPaper), width, autosize: !size });
-  }));
+  const draw = async (plot, onPaper = false) => {
+    const Plotly = await library();
+    await Plotly.react(plot, ...painted(plot, onPaper), bare);
+    plot.dataset.drawn = "yes";
+  };
+  const repaint = () => plots.filter((plot) => plot.dataset.drawn).forEach((plot) => draw(plot));
 
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries) if (entry.isIntersecting) { seen.unobserve(entry.target); draw(entry.target); }
   }, { rootMargin: "300px" });
   addEventListener("load", () => setTimeout(() => plots.forEach((plot) => seen.observe(plot)), 0));
-  dark.addEventListener("change", () => repaint(false, false));
+  dark.addEventListener("change", repaint);
 
   // On paper everything is drawn, open and dark on white.
   let closed = [];
   addEventListener("beforeprint", () => {
-    closed = [...document.querySelectorAll("details:not([open])")];
+    closed = [...document.querySelectorAll("details:not([open], .bulk)")];
     closed.forEach((each) => { each.open = true; });
-    Promise.all(plots.map(draw)).then(() => repaint(true, true));
+    plots.forEach((plot) => draw(plot, true));
   });
   addEventListener("afterprint", () => {
     closed.forEach((each) => { each.open = false; });
-    repaint(false, false);
+    repaint();
   });
 
   const key = (row, column) => {
