@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -65,6 +65,8 @@ class Verdict:
     metric: str
     seeds: int = 0
     """Seeds that are in for all of its cells."""
+    is_level: bool = False
+    """Whether a mean is held against a number, so that what is seen is no difference."""
 
 
 def verdicts(rows: Sequence[Row], outline: Outline) -> tuple[Verdict, ...]:
@@ -185,8 +187,13 @@ class _Case:
 
     def _is_nothing(self, values: Floats) -> bool:
         """Whether two cells gave the very same scores with every seed."""
-        is_difference = not math.fsum(self.claim.weights.values()) > NOTHING and not self.claim.against
-        return is_difference and len(values) > 1 and bool((np.abs(values) <= NOTHING).all())
+        is_compared = self.is_difference and not self.claim.against
+        return is_compared and len(values) > 1 and bool((np.abs(values) <= NOTHING).all())
+
+    @property
+    def is_difference(self) -> bool:
+        """Whether cells are compared with cells, and not with a number."""
+        return abs(math.fsum(self.claim.weights.values())) <= NOTHING
 
     @property
     def best(self) -> _Look | None:
@@ -214,6 +221,7 @@ class _Case:
             expects=self.claim.expects,
             metric=self.claim.metric,
             seeds=len(self.seen),
+            is_level=not self.is_difference,
         )
 
     def _decided(self, p: float, level: float) -> tuple[Decision, str, Floats, int | None]:
@@ -279,13 +287,14 @@ class _Case:
         return ClaimEffect(n, mean, float(values.std(ddof=1)), low, high, 1 - alpha, self._method(n))
 
     def _method(self, n: int) -> str:
-        sort = "number" if self.claim.noun == "cell" else "difference"
         looks = self.asking.looks
         among = f", one of {len(looks)} looks" if len(looks) > 1 else ""
-        name = self.judge.name if sort == "difference" else self.judge.name.replace("paired ", "one-sample ")
+        name = self.judge.name if self.is_difference else self.judge.name.replace("paired ", "one-sample ")
         return f"{name} over {n} seeds{among}"
 
 
-def counted(found: Sequence[Verdict]) -> Mapping[str, int]:
-    """How many claims got each verdict."""
-    return Counter(each.verdict for each in found)
+def spreads(rows: Sequence[Row], outline: Outline) -> dict[str, float]:
+    """How much each claim's difference varies from seed to seed, where two seeds have shown it."""
+    scores = _Scores(rows, outline)
+    seen = {claim.name: list(_Case(claim, outline.asking, scores).seen.values()) for claim in outline.asking.claims}
+    return {name: float(np.std(values, ddof=1)) for name, values in seen.items() if len(values) > 1}

@@ -35,6 +35,11 @@ def further_seeds(
     return found - n if found is not None else None
 
 
+def seeds_to_show_within(margin: float, sd: float, *, alpha: float) -> int | None:
+    """Seeds that show a difference of nothing to lie within a margin; None for too many."""
+    return _first(lambda seeds: _chance_within([margin, margin], sd, seeds, alpha) >= POWER, 2, MOST_FURTHER)
+
+
 def _chance_apart(gap: float, sd: float, seeds: int, alpha: float) -> float:
     """The power of a two-sided t-test."""
     from scipy.special import nctdtr, stdtrit

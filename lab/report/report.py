@@ -11,7 +11,6 @@ from functools import cached_property
 from lab.analysis.anova import AnovaTable, anova
 from lab.analysis.cells import CellScore, Ranking, rank
 from lab.analysis.claims import Verdict, verdicts
-from lab.analysis.claims import Verdict, verdicts
 from lab.analysis.costs import CostFront, fronts
 from lab.analysis.effects import Effect, effects_in
 from lab.analysis.health import Failure, Floor, RuleFindings, failures, findings, floor, pending
@@ -60,11 +59,6 @@ class Report:
         return anova(self.table)
 
     @cached_property
-    def verdicts(self) -> tuple[Verdict, ...]:
-        """What became of the claims of the study file."""
-        return verdicts(self.rows, self.outline)
-
-    @cached_property
     def holes(self) -> Holes:
         """What is missing, and what that does to the numbers."""
         return holes(self.rows, self.outline, self.table, self.effects)
@@ -76,7 +70,7 @@ class Report:
 
     @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """What is left of each claim."""
+        """What became of the claims of the study file."""
         return verdicts(self.rows, self.outline)
 
     @cached_property

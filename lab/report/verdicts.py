@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from rich.console import Group, RenderableType
@@ -12,20 +12,14 @@ from rich.text import Text
 
 from lab.analysis.claims import Verdict
 from lab.analysis.estimate import Estimate
-from lab.analysis.sequential import nominal
-from lab.plan.asked import Asking
-from lab.report.numbers import NONE, count, decimals, interval, number, plain
+from lab.report.claim_words import amendments, rule, spoken
+from lab.report.numbers import NONE, decimals, interval, number
 from lab.report.report import Report
 from lab.report.sheets import Entry, Head, Sheet, chance, words
 from lab.report.tables import table_of
 
 TONES = {"supported": "strong", "refuted": "bad", "undecided": "quiet", "not testable here": "quiet"}
 STYLES = {"supported": "bold green", "refuted": "bold red", "undecided": "yellow", "not testable here": "magenta"}
-TESTS = {
-    "paired_permutation": "paired permutation tests",
-    "paired_t": "paired t-tests",
-    "bootstrap": "studentised paired bootstrap",
-}
 NARROWEST = 24
 
 
@@ -80,36 +74,6 @@ def verdicts_data(report: Report) -> Mapping[str, object]:
     }
 
 
-def rule(asking: Asking) -> str:
-    """How the claims were tested, and what all verdicts together risk."""
-    alpha, family = asking.test.alpha, asking.family
-    shared = f", shared among {family} claims (Holm)" if asking.test.adjust == "holm" and family > 1 else ""
-    shared = shared or (", each claim for itself" if family > 1 else "")
-    told = f"{TESTS[asking.test.method]}; a wrong verdict in {_percent(alpha)} of studies at most{shared}"
-    if asking.is_sequential:
-        looks = ", ".join(map(str, asking.looks[:6])) + (", ..." if len(asking.looks) > 6 else "")
-        each = f"t-tests at {looks} seeds, each look at {_percent(nominal(alpha, asking.looks))} (Pocock)"
-        told = f"paired {each}; a wrong verdict in {_percent(alpha)} of studies at most, over all looks{shared}"
-    if asking.rounds > 1:
-        times = "once" if asking.rounds == 2 else f"{asking.rounds - 1} times"
-        told += f"; the seeds to look at were changed {times} after verdicts were in: {_percent(asking.rate)} in all"
-    return f"{told}; intervals are at the level each claim was held to"
-
-
-def amendments(asking: Asking) -> Iterator[str]:
-    """What was done to the claims once trials were in."""
-    for place, each in enumerate(asking.history):
-        if each["trials_done"]:
-            what = "withdrawn" if not each["hash"] else "edited" if place else "written"
-            yield f"claims {what} after {each['trials_done']:,} of {count(each['trials'], 'trial')}"
-
-
-def spoken(verdict: Verdict, score: str) -> str:
-    """What a claim says, with its margin, and with its score where that is not the study's."""
-    margin = f", {'within' if '==' in verdict.say else 'by'} {verdict.margin:g}" if verdict.margin else ""
-    return f"{verdict.say}{margin}" + (f" ({verdict.metric})" if verdict.metric != score else "")
-
-
 def _add(table: Table, verdict: Verdict, score: str) -> None:
     said = Text.assemble((verdict.name, "bold"), f"\n{spoken(verdict, score)}")
     for head, line in (("", verdict.reason), ("expected: ", verdict.expects)):
@@ -135,10 +99,6 @@ def _mean(verdict: Verdict) -> str:
 def _interval(verdict: Verdict) -> str:
     told = _estimate(verdict)
     return interval(told, decimals([told]), signed=not verdict.is_level)
-
-
-def _percent(share: float) -> str:
-    return f"{plain(round(100 * share, 2))} %"
 
 
 def _known(said: Mapping[str, object]) -> dict[str, object]:
