@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 
-from lab.analysis.outline import Outline, PlannedCell
+from lab.analysis.outline import Outline, PlannedCell, labelled
 from lab.analysis.rows import Row
 from lab.analysis.table import ScoreTable, table_of
 
@@ -20,7 +20,7 @@ def full(**levels: Sequence[object]) -> list[dict[str, object]]:
 def outline_of(cells: Sequence[Cell], goal: str = "max", **said: object) -> Outline:
     """The plan of these cells; the first is the reference."""
     factors = tuple(dict.fromkeys(key for cell in cells for key in cell))
-    planned = {f"c{number}": PlannedCell(f"c{number}", str(cell), cell) for number, cell in enumerate(cells)}
+    planned = {f"c{number}": PlannedCell(f"c{number}", labelled(cell), cell) for number, cell in enumerate(cells)}
     given: dict[str, object] = {"factors": factors, "base": cells[0]} | said
     return Outline(
         "s",

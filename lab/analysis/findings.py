@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lab.analysis.aggregate import Aggregate, aggregates
 from lab.analysis.anova import AnovaTable, anova
 from lab.analysis.cells import CellScore, Ranking, rank
+from lab.analysis.claims import Verdict, verdicts
 from lab.analysis.effects import Effect, effects_in
 from lab.analysis.frame import frame_of
 from lab.analysis.holes import Holes, holes
@@ -45,6 +46,8 @@ class Analysis:
     aggregates: tuple[Aggregate, ...]
     importances: tuple[Importance, ...]
     """Of a search: importances, not effect sizes."""
+    verdicts: tuple[Verdict, ...]
+    """Of the study's claims, in the order of its file."""
     holes: Holes
     strangers: int = 0
     """Records of the study that its plan no longer asks for."""
@@ -84,6 +87,7 @@ def analysis_of(
         leave_one_out=leave_one_out(table),
         aggregates=aggregates(table),
         importances=tuple(told),
+        verdicts=verdicts(rows, outline),
         holes=holes(rows, outline, table, found),
         strangers=strangers,
     )

