@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -64,8 +63,7 @@ def opened(
     """Both pages, answering; they end with the block, and with this process however it ends."""
     root = Path("mlruns" if "://" in str(store) else store)
     place = address(root)
-    journal = root / "optuna.journal"
-    _need_journal(journal)
+    _need(root)
     with ExitStack() as stack:
         servers = []
         dashboard = Server("the Optuna dashboard", free(optuna_port, OPTUNA_PORT, avoid=mlflow_port))
@@ -75,7 +73,7 @@ def opened(
             servers.append(Server("the MLflow UI", taken, alive="/health"))
             servers[0].start(_mlflow(place, taken), stack, {"MLFLOW_BACKEND_STORE_URI": place.uri})
         servers.append(dashboard)
-        dashboard.start(_optuna(journal, dashboard.port), stack)
+        dashboard.start([sys.executable, "-m", "lab.run.optuna_pages", str(root), str(dashboard.port)], stack)
         _wait_for(servers)
         yield Addresses(servers[0].page if not place.is_server else str(place), dashboard.page), servers
 
@@ -152,27 +150,16 @@ def _wait_for(servers: Sequence[Server]) -> None:
 
 
 def _mlflow(place: Address, port: int) -> list[str]:
-    options = ["--host", HOST, "--port", str(port), "--workers", "1"]
+    options = ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     return [sys.executable, "-m", "mlflow", "server", *options, "--artifacts-destination", str(place.artifacts)]
 
 
-def _optuna(journal: Path, port: int) -> list[str]:
-    beside = Path(sys.executable).parent
-    command = shutil.which("optuna-dashboard", path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
-    if command is None:
-        raise LabError("optuna-dashboard is not installed", hint="pip install optuna-dashboard")
-    storage = ["--storage-class", "JournalFileStorage", str(journal)]
-    return [command, *storage, "--host", HOST, "--port", str(port), "--server", "wsgiref"]
-
-
-def _need_journal(journal: Path) -> None:
-    """The dashboard refuses a journal that is not there, and reads an empty one."""
+def _need(root: Path) -> None:
     try:
-        journal.parent.mkdir(parents=True, exist_ok=True)
-        journal.touch(exist_ok=True)
+        root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LabError(
-            f"the store {journal.parent} cannot be used: {error.strerror}", hint="name another with --store"
+            f"the store {root} cannot be used: {error.strerror}", hint="name another with --store"
         ) from error
 
 

@@ -83,7 +83,7 @@ def test_both_pages_open_over_what_is_in_the_stores(tmp_path):
         run = runs[0]["info"]["run_id"]
         artifact = fetch(pages.mlflow + f"get-artifact?path=environment.txt&run_uuid={run}")
         assert "torch==2.13" in artifact
-        assert "dashboard" in fetch(pages.optuna + "dashboard/").lower()
+        assert "Optuna Dashboard" in fetch(pages.optuna)
         studies = json.loads(fetch(pages.optuna + "api/studies"))["study_summaries"]
         assert [study["study_name"] for study in studies] == ["small"]
         children = psutil.Process().children(recursive=True)
@@ -158,14 +158,17 @@ def test_a_server_that_dies_says_its_last_words(tmp_path):
     (tmp_path / "optuna.journal").write_text("this is no journal\n" * 3)
     with pytest.raises(LabError, match=r"the Optuna dashboard on port \d+ ended") as told, ui.opened(tmp_path):
         pass
-    assert "JSONDecodeError" in str(told.value)
+    assert "Optuna's storage cannot be opened" in str(told.value)
+    assert "move it away" in str(told.value)
 
 
 @pytest.mark.slow
-def test_a_server_elsewhere_is_named_instead_of_started(tmp_path, monkeypatch):
+def test_stores_elsewhere_are_shown_too_an_empty_database_of_optuna_included(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example:5000")
+    monkeypatch.setenv("LAB_OPTUNA", f"sqlite:///{tmp_path}/optuna.db")
     with ui.opened(tmp_path, optuna_port=free_port()) as (pages, servers):
         assert pages.mlflow == "http://mlflow.example:5000"
+        assert json.loads(fetch(pages.optuna + "api/studies"))["study_summaries"] == []
         assert len(servers) == 1
 
 
