@@ -7,21 +7,12 @@ from collections.abc import Mapping
 from lab.analysis.margins import margins
 from lab.report import figures
 from lab.report.canvas import Canvas, lead, panels
+from lab.report.contents import cells_sheet, effects_sheet, interactions_sheet, tried_sheet, variance_sheet
 from lab.report.markup import folded, table
 from lab.report.numbers import count, plain
 from lab.report.report import Report
-from lab.report.sheets import (
-    Head,
-    Sheet,
-    cells_sheet,
-    effects_sheet,
-    interactions_sheet,
-    tried_sheet,
-    value,
-    variance_sheet,
-    verdicts_sheet,
-    words,
-)
+from lab.report.sheets import Head, Sheet, value, words
+from lab.report.verdicts import verdicts_sheet
 
 MOST_PAIRS = 6
 """Interaction plots, the strongest first."""

@@ -10,11 +10,12 @@ from lab.analysis.curves import Curve, curve
 from lab.analysis.heat import Heat, heat
 from lab.report import figures
 from lab.report.canvas import Canvas, lead, panels
+from lab.report.contents import failures_sheet, findings_sheet
 from lab.report.markup import folded, table, tag, terms, text
 from lab.report.numbers import NONE, count, number, plain
 from lab.report.of_scores import lines_of
 from lab.report.report import Report
-from lab.report.sheets import Entry, Head, Sheet, failures_sheet, findings_sheet, value, words
+from lab.report.sheets import Entry, Head, Sheet, value, words
 from lab.report.text import facts
 
 MOST_PANELS = 12

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lab.analysis.effects import Effect
 from lab.analysis.outline import shown
 from lab.report.answer import answer, caution
+from lab.report.claim_words import amendments
 from lab.report.numbers import count, decimals, interval, number, plain
 from lab.report.report import Report
 
@@ -17,7 +18,9 @@ MOST_NAMED = 3
 def banner(report: Report) -> str:
     """What a reader must know before any number; empty when everything is in."""
     holes = report.holes
-    return " ".join(dict.fromkeys(part for part in (holes.banner or caution(report), _lost(report)) if part))
+    said = [holes.banner or caution(report), _lost(report)]
+    said += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in amendments(report.outline.asking)]
+    return " ".join(dict.fromkeys(part for part in said if part))
 
 
 def summary(report: Report) -> tuple[str, ...]:
