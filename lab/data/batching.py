@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.data.batch import Batch, Dataset, Split
+from lab.data.precision import matmul_precision
 from lab.spec.experiment import Order
 
 Planned = tuple[Tensor, int]
@@ -74,7 +75,7 @@ class Prepared:
 
     def _run(self, batch: Batch) -> Mapping[str, Tensor]:
         """Prepare in full precision and outside the graph of gradients, whatever surrounds the call."""
-        with torch.no_grad(), torch.autocast(batch.x.device.type, enabled=False):
+        with torch.no_grad(), torch.autocast(batch.x.device.type, enabled=False), matmul_precision("fp32"):
             return self._prepare(batch)
 
     def _measure(self) -> tuple[dict[str, list[int]], int]:

@@ -11,10 +11,10 @@ from statistics import median
 import torch
 
 from lab.data.batch import Dataset
+from lab.data.precision import matmul_precision
 from lab.errors import LabError
 from lab.records.judge import judge
 from lab.train.build import trainable
-from lab.train.learner import matmul_precision
 from lab.train.member import Member, Outcome, Watcher
 from lab.train.memory import Peak
 from lab.train.run import Ending, Run

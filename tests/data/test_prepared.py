@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lab.data.batch import IGNORED, Batch, Dataset, Split
 from lab.data.batching import CPU_BUDGET, Prepared, default_budget, epoch_batches, fair_shares, prepare_splits
+from lab.data.precision import matmul_precision
 from lab.data.sbm import cluster
 from lab.spec.datasets import Cluster
 
@@ -128,6 +129,20 @@ def test_preparing_is_out_of_the_reach_of_gradients_and_of_low_precision(data: D
         assert not made.requires_grad
 
 
+def test_tf32_does_not_reach_what_is_prepared(data: Dataset) -> None:
+    seen = []
+
+    class Looking(Walker):
+        def prepare(self, batch: Batch) -> dict[str, Tensor]:
+            seen.append(torch.backends.cuda.matmul.allow_tf32)
+            return super().prepare(batch)
+
+    with matmul_precision("tf32"):
+        Prepared(data.splits["valid"], Looking(), 0).batch(torch.arange(4), 68)
+        assert torch.backends.cuda.matmul.allow_tf32
+    assert set(seen) == {False}
+
+
 def test_splits_share_a_budget_and_the_large_one_goes_without_first(data: Dataset) -> None:
     needs = {name: Prepared(split, Walker(), 0).needed_bytes for name, split in data.splits.items()}
 
@@ -168,3 +183,17 @@ def test_everything_a_batch_holds_is_where_the_split_is(budget: int | None, data
         {name: one.cpu() for name, one in batch.extra.items()},
         Walker().prepare(data.splits["train"].batch(index, nodes)),
     )
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+@pytest.mark.parametrize("budget", [0, None])
+def test_cutting_a_batch_does_not_wait_for_the_accelerator(budget: int | None, data: Dataset) -> None:
+    prepared = Prepared(data.to(torch.device("cuda")).splits["train"], Walker().cuda(), budget)
+    batches = epoch_batches(prepared.split.sizes, 8, "grouped", 0)
+    prepared.batch(*batches[0])
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for planned in batches:
+            prepared.batch(*planned)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
