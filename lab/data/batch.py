@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -53,14 +52,13 @@ class Batch:
 
     @property
     def edges(self) -> Tensor:
-        """[2, edges] over the nodes of all graphs, flattened with their padding, for edge-list layers."""
-        graph, source, target = self.adjacency.nonzero(as_tuple=True)
-        return torch.stack([source, target]) + graph * self.mask.shape[1]
+        """[2, edges] over the nodes of all graphs, flattened with their padding, for edge-list layers.
 
-    def to(self, device: torch.device) -> Self:
-        """The same batch on another device."""
-        moved = {name: getattr(self, name).to(device) for name in ("x", "adjacency", "mask", "y", "ids")}
-        return replace(self, **moved)
+        An edge that the data list twice is listed twice.
+        """
+        graph, source, target = at = self.adjacency.nonzero(as_tuple=True)
+        once = torch.stack([source, target]) + graph * self.mask.shape[1]
+        return once.repeat_interleave(self.adjacency[at].long(), dim=1)
 
 
 @dataclass(frozen=True)
@@ -78,8 +76,7 @@ class Split:
 
     def batch(self, index: Tensor, nodes: int) -> Batch:
         """The graphs of this index, padded to `nodes`."""
-        at = index.to(self.x.device)
-        sizes = self.sizes[index].to(self.x.device)
+        at, sizes = _sent(torch.stack([index, self.sizes[index]]), self.x.device)
         mask = torch.arange(nodes, device=self.x.device) < sizes[:, None]
         adjacency = self.adjacency[:, :nodes, :nodes].index_select(0, at)
         return Batch(self.x[at, :nodes], adjacency, mask, self.y[at, :nodes], at)
@@ -87,6 +84,11 @@ class Split:
     def to(self, device: torch.device) -> Split:
         """The same split on another device; sizes stay on the CPU."""
         return Split(self.x.to(device), self.adjacency.to(device), self.y.to(device), self.sizes)
+
+
+def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """On the device, without waiting for what it still has to do: a copy from ordinary memory would."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 @dataclass(frozen=True)

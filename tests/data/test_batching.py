@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab.data.batch import Split
 from lab.data.batching import MULTIPLE, WINDOW, Planned, epoch_batches, evaluation_batches
 from lab.spec.experiment import Order
 
@@ -133,3 +134,10 @@ def test_any_graph_may_be_in_the_short_batch_whatever_its_size() -> None:
         for index, _ in epoch_batches(sizes, 4, "grouped", key):
             short[index] += len(index) == 2
     assert (short / epochs - 0.2).abs().max() < 4 * (0.2 * 0.8 / epochs) ** 0.5
+
+
+def test_the_edge_list_of_a_batch_counts_edges_as_its_matrix_does() -> None:
+    adjacency = torch.tensor([[[0, 2], [1, 0]], [[1, 0], [0, 0]]], dtype=torch.uint8)
+    nodes = torch.zeros(2, 2, dtype=torch.int64)
+    batch = Split(nodes, adjacency, nodes, torch.tensor([2, 1])).batch(torch.tensor([1, 0]), 2)
+    assert batch.edges.T.tolist() == [[0, 0], [2, 3], [2, 3], [3, 2]]
