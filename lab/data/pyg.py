@@ -25,6 +25,8 @@ CLASSES: dict[Name, int] = {"PATTERN": 2, "CLUSTER": 6}
 TOKENS: dict[Name, int] = {"PATTERN": 3, "CLUSTER": 7}
 THEIRS = {"train": "train", "valid": "val", "test": "test"}
 UNREADABLE = (OSError, EOFError, RuntimeError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError)
+MOST_PARALLEL = 255
+"""Edges from one node to another that an adjacency matrix of bytes can count."""
 PATIENCE = 30.0
 """Seconds a silent server is waited for."""
 
@@ -46,6 +48,8 @@ def to_graph(data: Data) -> Graph:
     nodes = int(data.num_nodes)
     source, target = data.edge_index.numpy()
     edges = np.bincount(source * nodes + target, minlength=nodes * nodes)
+    if edges.max(initial=0) > MOST_PARALLEL:
+        raise LabError(f"two nodes are joined by {edges.max()} edges; {MOST_PARALLEL} is the most that is counted")
     return Graph(
         tokens=data.x.argmax(dim=-1).numpy(),
         adjacency=edges.reshape(nodes, nodes).astype(np.uint8),

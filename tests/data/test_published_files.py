@@ -145,3 +145,13 @@ def test_edges_that_are_listed_twice_and_self_loops_are_counted_as_they_are() ->
     graph = to_graph(Data(x=torch.eye(3), edge_index=edges, y=torch.zeros(3, dtype=torch.int64)))
     assert graph.adjacency.tolist() == [[0, 2, 0], [1, 0, 0], [0, 0, 1]]
     assert graph.tokens.tolist() == [0, 1, 2]
+
+
+def test_more_parallel_edges_than_a_byte_can_count_are_refused_not_wrapped_around() -> None:
+    edges = torch.tensor([[0] * 256, [1] * 256])
+    most, more = (
+        Data(x=torch.eye(2), edge_index=edges[:, :n], y=torch.zeros(2, dtype=torch.int64)) for n in (255, 256)
+    )
+    assert to_graph(most).adjacency[0, 1] == 255
+    with pytest.raises(LabError, match="joined by 256 edges"):
+        to_graph(more)
