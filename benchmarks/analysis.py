@@ -34,7 +34,8 @@ from lab.records.record import Record
 from lab.records.store import Store
 from lab.spec.spec import digest
 
-LEVELS = (3, 3, 3, 4, 3, 4, 2, 2, 2)
+LEVELS = (3, 3, 3, 3, 2, 2, 2, 2)
+NAMES = "abcdefgh"
 SCORES = ("train.loss", "train.acc", "valid.loss", "valid.acc", "valid.acc_0", "valid.acc_1", "test.loss", "test.acc")
 Result = TypeVar("Result")
 LOST = 0.02
@@ -82,13 +83,13 @@ def clocked(step: Callable[[], Result]) -> tuple[Result, float]:
 
 def write(store: Store, *, cells: int, seeds: int, epochs: int) -> int:
     """A study with planted effects, its records written as a run writes them but for the waiting on the disk."""
-    levels = [dict(zip("abcdefghi", row, strict=True)) for row in product(*map(range, LEVELS))][:cells]
+    levels = [dict(zip(NAMES, row, strict=True)) for row in product(*map(range, LEVELS))][:cells]
     known = {digest(cell): cell for cell in levels}
     generator = np.random.default_rng(0)
     luck = generator.normal(0, 0.02, seeds)
     reference = next(iter(known))
     outline = {
-        "name": "planted", "question": "How long does it take?", "file": "", "factors": list("abcdefghi"),
+        "name": "planted", "question": "How long does it take?", "file": "", "factors": list(NAMES),
         "score": {"name": "valid.acc", "goal": "max", "at": "best_epoch", "final": "test.acc"},
         "reference": reference, "base": known[reference], "notes": [],
         "cells": [{"id": key, "label": labelled(cell), "levels": cell} for key, cell in known.items()],
