@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import median
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lab.data.batch import Dataset, Shape
 from lab.errors import LabError
@@ -21,6 +22,9 @@ from lab.zoo.parts import Dropout
 SAMPLE_BATCHES = 2
 """Batches of training graphs that the first steps are drawn from."""
 
+ENOUGH = 16
+"""Numbers that tell of the distribution they were drawn from."""
+
 
 def build_model(experiment: Experiment, shape: Shape, seed: int, cell: str = "") -> nn.Module:
     """The model with its initial weights, each a function of the seed and its module's name.
@@ -32,16 +36,19 @@ def build_model(experiment: Experiment, shape: Shape, seed: int, cell: str = "")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(streams.key("init"))
         model: nn.Module = experiment.model.build(shape)
+        drawn: set[nn.Parameter] = set()
         for name, module in model.named_modules():
-            _draw(module, name, streams.key("init", name))
+            _draw(module, name, streams.key("init", name), drawn)
     for name, module in model.named_modules():
         if isinstance(module, Dropout):
             module.site = stream(0, "site", name)
     return model
 
 
-def _draw(module: nn.Module, name: str, key: int) -> None:
-    if next(module.parameters(recurse=False), None) is None:
+def _draw(module: nn.Module, name: str, key: int, drawn: set[nn.Parameter]) -> None:
+    """Draw a module's own parameters anew; one that two modules share is left as the first has drawn it."""
+    own = dict(module.named_parameters(recurse=False))
+    if not own:
         return
     reset = getattr(module, "reset_parameters", None)
     if reset is None:
@@ -49,8 +56,27 @@ def _draw(module: nn.Module, name: str, key: int) -> None:
             f"{type(module).__name__} at '{name}' owns parameters but cannot draw them anew",
             hint="give it a method reset_parameters() that draws all of its own parameters",
         )
+    before = {word: parameter.detach().clone() for word, parameter in own.items()}
     torch.default_generator.manual_seed(key)
     reset()
+    for word, parameter in own.items():
+        if parameter in drawn:
+            parameter.data.copy_(before[word])
+        elif type(module).__module__.startswith("torch.nn.") and _is_another_start(before[word], parameter.detach()):
+            raise LabError(
+                f"the constructor changed '{word}' of {type(module).__name__} at '{name}', which would be lost",
+                hint="weights are drawn anew module by module: make it a subclass that changes reset_parameters()",
+            )
+    drawn.update(own.values())
+
+
+def _is_another_start(made: Tensor, drawn: Tensor) -> bool:
+    """Whether two starting values cannot be draws of one kind: zero or not, or root mean squares far apart."""
+    one, other = (float(start.double().square().mean().sqrt()) for start in (made, drawn))
+    if min(one, other) == 0:
+        return one != other
+    six_deviations = 6 * drawn.numel() ** -0.5
+    return drawn.numel() >= ENOUGH and abs(math.log(one / other)) > six_deviations
 
 
 def trainable(model: nn.Module) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from small_trial import GIN, TRANSFORMER, data_of, experiment, run
 from torch import Tensor, nn
 
@@ -73,6 +76,52 @@ def test_a_module_that_cannot_draw_its_parameters_anew_is_told(monkeypatch: pyte
     monkeypatch.setattr(GraphTransformer, "build", lambda self, shape: nn.Sequential(nn.Linear(2, 2), Bare()))
     with pytest.raises(LabError, match="Bare at '1' owns parameters"):
         build_model(said, SHAPE, 0)
+
+
+class Tuned(nn.Module):
+    """Changes a weight of a layer after that layer has drawn it, as many constructors do."""
+
+    def __init__(self, change: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(16)
+        self.lin = nn.Linear(16, 16)
+        change(self.lin.weight)
+
+
+@pytest.mark.parametrize("change", [nn.init.zeros_, nn.init.xavier_uniform_, nn.init.orthogonal_, nn.init.ones_])
+def test_what_a_constructor_does_to_the_weights_of_a_layer_is_never_lost_in_silence(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[Tensor], Tensor]
+) -> None:
+    monkeypatch.setattr(GraphTransformer, "build", lambda self, shape: Tuned(change))
+    with pytest.raises(LabError, match="the constructor changed 'weight' of Linear at 'lin'"):
+        build_model(experiment(TRANSFORMER), SHAPE, 0)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 80), st.integers(1, 80))
+@settings(max_examples=100, deadline=None)
+def test_layers_left_as_they_draw_themselves_are_never_doubted(seed: int, width: int, outputs: int) -> None:
+    class Untouched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(seed)
+            self.parts = nn.ModuleList([nn.Linear(width, outputs), nn.Embedding(outputs, width), nn.LSTM(width, 2)])
+
+    said = experiment(TRANSFORMER)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GraphTransformer, "build", lambda self, shape: Untouched())
+        build_model(said, SHAPE, seed)
+
+
+def test_a_weight_that_two_layers_share_is_drawn_by_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.way_in, self.way_out = nn.Embedding(40, 16), nn.Linear(16, 40)
+            self.way_out.weight = self.way_in.weight
+
+    monkeypatch.setattr(GraphTransformer, "build", lambda self, shape: Tied())
+    model = build_model(experiment(TRANSFORMER), SHAPE, 0)
+    assert float(model.get_parameter("way_in.weight").detach().std()) == pytest.approx(1, abs=0.1)
 
 
 def test_parameters_are_counted_without_the_frozen_ones() -> None:
