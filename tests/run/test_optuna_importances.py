@@ -4,6 +4,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from tiny_project import Tiny
 
 from lab.analysis.importance import LABEL, importances
 from lab.records.store import Store
@@ -73,3 +74,14 @@ def test_a_broken_file_is_left_out(tmp_path: Path) -> None:
     keep_importances(store, "planted", searched("max"), warn=print)
     (tmp_path / "records" / "planted" / "importances.json").write_text('{"importances"')
     assert importances(store, "planted") == ()
+
+
+@pytest.mark.torch
+def test_a_search_that_was_run_leaves_its_importances_beside_its_records(tiny: Tiny) -> None:
+    ranges = "factors:\n  model.width: {range: [2, 8]}\n  training.lr: {log: [1e-4, 1e-1]}\n"
+    plan = tiny.study(ranges + "design: {kind: search, trials: 6, sampler: random, pruner: none}\nseeds: 1\n")
+    assert tiny.run(plan).done >= 6
+    told = importances(tiny.store, plan.name)
+    assert {each.method for each in told} == {"PED-ANOVA", "fANOVA"}
+    assert set(told[0].shares) == {"model.width", "training.lr"}
+    assert all(each.settings == 6 for each in told)
