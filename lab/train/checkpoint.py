@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,13 +63,14 @@ class Folder:
         self._sweep({INDEX, state, *parts})
         return True
 
-    def read(self) -> Checkpoint | None:
-        """The state to go on from, or None to start from the beginning."""
+    def read(self, like: Mapping[str, Tensor] | None = None) -> Checkpoint | None:
+        """The state to go on from, with tensors shaped like these; or None to start from the beginning."""
         try:
             index = json.loads((self.path / INDEX).read_text())
             if index["identity"] != self.identity:
                 return None
             tensors = load_file(self.path / index["state"])
+            _compare(tensors, like or {})
             parts = [pq.read_table(self.path / name) for name in index["parts"]]
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -84,6 +85,14 @@ class Folder:
             if file.name not in named:
                 with contextlib.suppress(OSError):
                     file.unlink()
+
+
+def _compare(found: Mapping[str, Tensor], due: Mapping[str, Tensor]) -> None:
+    """A plug-in may have been edited since; then its old weights are no start for it."""
+    for name, tensor in due.items():
+        if name not in found or found[name].shape != tensor.shape:
+            there = tuple(found[name].shape) if name in found else "nothing"
+            raise ValueError(f"it has {there} for {name}, where {tuple(tensor.shape)} is due")
 
 
 def _whole(path: Path, write: Callable[[Path], object]) -> None:

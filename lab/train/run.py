@@ -138,7 +138,7 @@ class Run:
     def resume(self, folder: Path) -> None:
         """Keep checkpoints there, and go on from the one that is there."""
         self.folder = Folder(folder, self.member.identity)
-        found = self.folder.read()
+        found = self.folder.read(self.stepper.state())
         if found is not None:
             self._go_back(found)
 
@@ -172,6 +172,7 @@ class Run:
             if name.startswith("readings.")
         }
         self.recorder.load(found.said["recorder"], arrays, found.parts)
+        self.seen = self.stepper.read(0)
 
     # --- the end ---
 

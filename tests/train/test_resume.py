@@ -8,12 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from small_trial import TRANSFORMER, Diary, exact, experiment, run
+from small_trial import TRANSFORMER, Diary, data_of, exact, experiment, run
 
+from lab.data.batch import IGNORED, Split
+from lab.spec.datasets import Pattern
+from lab.spec.models import GraphTransformer
 from lab.train import run as run_module
 from lab.train.checkpoint import INDEX, Checkpoint, Folder
 
@@ -97,6 +101,30 @@ def test_a_trial_that_was_through_when_it_was_killed_is_done_at_once(tmp_path: P
     again = run(said, checkpoints=tmp_path, diary=diary)
     assert (again.status, again.from_epoch, diary.epochs) == ("done", 2, [])
     assert exact(again.history) == exact(first.history)
+
+
+def test_a_trial_that_was_through_still_tells_what_its_steps_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = data_of(SAID)
+    train = data.splits["train"]
+    one_class = Split(train.x, train.adjacency, torch.where(train.y == IGNORED, IGNORED, 0), train.sizes)
+    monkeypatch.setattr(Pattern, "build", lambda *_: replace(data, splits={**data.splits, "train": one_class}))
+    said = experiment(training={"epochs": 2})
+    first = run(said, checkpoints=tmp_path)
+    assert [finding.rule for finding in first.findings] == ["one_class_batches"]
+    assert run(said, checkpoints=tmp_path).findings == first.findings
+
+
+def test_a_model_that_was_rewritten_meanwhile_starts_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(SAID, checkpoints=tmp_path, diary=Diary(last_epoch=3))
+    built = GraphTransformer.build
+    monkeypatch.setattr(
+        GraphTransformer, "build", lambda spec, shape: built(spec.model_copy(update={"feed_forward": 20}), shape)
+    )
+    with pytest.warns(UserWarning, match="for weights, where"):
+        again = run(SAID, checkpoints=tmp_path, diary=Diary(last_epoch=5))
+    assert (again.status, again.from_epoch) == ("pruned", 0)
 
 
 def test_a_watcher_that_ends_the_process_loses_no_epoch(tmp_path: Path) -> None:
