@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -37,6 +37,11 @@ StorePath = Annotated[
     Parameter(name="--store", env_var="LAB_STORE", help="Where records are kept (or LAB_STORE): a folder or a URL."),
 ]
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="Answer as JSON, for a script.")]
+ReportForm = Annotated[
+    Literal["html", "md", "tex", "csv", "parquet", "ipynb"] | None,
+    Parameter(help="Write this form instead: page, Markdown, LaTeX tables, trials as data, or a notebook."),
+]
+OutFile = Annotated[Path | None, Parameter(help="The file to write; in the store's reports/ if left out.")]
 STORE = "mlruns"
 
 
@@ -140,17 +145,52 @@ def status(
 
 @app.command
 def report(
-    study: Annotated[str, Parameter(help="A study's name or its file.")],
+    studies: Annotated[
+        tuple[str, ...], Parameter(help="Studies' names or files; several share one page.", negative=())
+    ],
     /,
     *,
     profile: ProfileName = None,
+    format: ReportForm = None,
+    out: OutFile = None,
     store: StorePath = STORE,
     json: AsJson = False,
 ) -> int:
-    """Print what a study says: score by cell with n, mean and interval; the best only where the seeds can tell."""
-    from lab.report.text import show_report
+    """Print what studies say, score by cell with n, mean and interval, and keep their page in the store's reports/.
 
-    return show_report(_store(store), _name(study, profile), as_json=json)
+    The best is marked only where the seeds can tell. With `--format` or `--out`, that form is written instead.
+    """
+    from lab.cli.reporting import report_studies
+
+    names = [_name(study, profile) for study in studies]
+    return report_studies(_store(store), names, form=format, out=out, as_json=json)
+
+
+@app.command
+def compare(
+    first: Annotated[str, Parameter(help="A study's name or file.")],
+    second: Annotated[str, Parameter(help="The study that is held against it.")],
+    /,
+    *,
+    profile: ProfileName = None,
+    first_store: Annotated[
+        str | None, Parameter(help="Where the first one's records are, if not with the second one's.")
+    ] = None,
+    format: ReportForm = None,
+    out: OutFile = None,
+    store: StorePath = STORE,
+    json: AsJson = False,
+) -> int:
+    """Hold two studies of the same factors against one another: two versions of code, or two data sets.
+
+    Cells are matched by their levels and compared seed by seed; effects are compared too.
+    """
+    from lab.cli.reporting import compare_studies
+
+    sides = [
+        (_store(place), _name(study, profile)) for place, study in ((first_store or store, first), (store, second))
+    ]
+    return compare_studies(sides[0], sides[1], form=format, out=out, as_json=json)
 
 
 @app.command

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sys
 
+from lab.cli.reporting import show_elsewhere
 from lab.errors import LabError, choose
 from lab.records.store import Store
+from lab.report.report import study_report
 from lab.run.publish import publish
 
 
@@ -20,6 +22,7 @@ def publish_studies(store: Store, name: str | None, *, as_json: bool) -> int:
     told = {}
     for study in [name] if name else known:
         done = publish(store.read_plan(study), store, study)
+        show_elsewhere(store, study_report(store, study))
         told[study] = {"created": done.created, "updated": done.updated, "skipped": done.skipped}
         if not as_json:
             sys.stdout.write(

@@ -38,17 +38,21 @@ def run_study(plan: Plan, store: Store, manner: Manner) -> int:
     goes_on = manner.until_decided or manner.max_seeds is not None
     plan = resumed(until_decided(plan, store, manner.max_seeds) if goes_on else plan, store)
 
+    is_mirrored = True
+
     def run(plan: Plan, says: str) -> Result:
-        return _run(plan, store, manner, says=says)
+        nonlocal is_mirrored
+        result, arrived = _run(plan, store, manner, says=says)
+        is_mirrored = is_mirrored and arrived
+        return result
 
     result = decide(plan, store, run) if goes_on or plan.study.seeds.extend is not None else run(plan, "")
-    if not manner.as_json:
-        _conclude(plan, store, result)
+    _conclude(plan, store, result, is_mirrored=is_mirrored, as_json=manner.as_json)
     return result.exit_code
 
 
-def _run(plan: Plan, store: Store, manner: Manner, *, says: str) -> Result:
-    """Carry a plan out while someone watches."""
+def _run(plan: Plan, store: Store, manner: Manner, *, says: str) -> tuple[Result, bool]:
+    """Carry a plan out while someone watches; also whether MLflow took everything in."""
     shown = display(plan, total=pending(plan, store), as_json=manner.as_json)
     with shown as hear:
         live = Live(plan, store, say=lambda text: hear(Said("warn", text)))
@@ -56,9 +60,10 @@ def _run(plan: Plan, store: Store, manner: Manner, *, says: str) -> Result:
             hear(Said("info", says))
         jobs = manner.jobs or default_jobs(plan)
         try:
-            return execute(plan, store, jobs=jobs, listeners=(hear, live), retry_failed=manner.retry_failed)
+            result = execute(plan, store, jobs=jobs, listeners=(hear, live), retry_failed=manner.retry_failed)
         finally:
-            live.stop(MIRROR_PATIENCE)
+            arrived = live.stop(MIRROR_PATIENCE)
+    return result, arrived
 
 
 def pending(plan: Plan, store: Store) -> int:
@@ -74,11 +79,19 @@ def default_jobs(plan: Plan) -> int:
     return max(1, min(len(os.sched_getaffinity(0)), len(plan.all_trials) or 1))
 
 
-def _conclude(plan: Plan, store: Store, result: Result) -> None:
-    from lab.report.text import show_report
+def _conclude(plan: Plan, store: Store, result: Result, *, is_mirrored: bool, as_json: bool) -> None:
+    """Say what is known, and bring it to wherever people look."""
+    from lab.cli.reporting import keep_page, show, show_elsewhere, warned
+    from lab.report.report import study_report
 
     if result.interrupted:
         sys.stderr.write("stopped; the same command again goes on where this one ended\n")
     elif result.stopped:
         sys.stderr.write(f"stopped: {result.stopped}\n")
-    show_report(store, plan.name)
+    report = study_report(store, plan.name)
+    if not as_json:
+        show(store, [report])
+    else:
+        warned("the page was not written", lambda: keep_page(store, [report]))
+    if not result.interrupted:
+        show_elsewhere(store, report, with_mlflow=is_mirrored)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from lab.report import of_scores, of_training
 from lab.report.canvas import Canvas
@@ -31,13 +31,18 @@ def article(report: Report, canvas: Canvas, number: int) -> str:
     """A whole study, the so-manieth of its page."""
     place = f"s{number}"
     told = [(title, f"{place}-{key}", make(report, canvas, place)) for key, title, make in SECTIONS]
-    there = [(title, key, body) for title, key, body in told if body]
-    links = tag("nav", tag("ul", *(tag("li", tag("a", text(title), href=f"#{key}")) for title, key, _ in there)))
+    return tag("article", _top(report), labelled_sections(told), id=place)
+
+
+def labelled_sections(told: Sequence[tuple[str, str, str]]) -> str:
+    """Sections by title, place and content under links to them; empty ones are left out."""
+    there = [(title, place, body) for title, place, body in told if body]
+    links = (tag("li", tag("a", text(title), href=f"#{place}")) for title, place, _ in there)
     sections = (
-        tag("section", tag("h2", text(title), id=f"{key}-title"), body, id=key, aria_labelledby=f"{key}-title")
-        for title, key, body in there
+        tag("section", tag("h2", text(title), id=f"{place}-title"), body, id=place, aria_labelledby=f"{place}-title")
+        for title, place, body in there
     )
-    return tag("article", _top(report), links, *sections, id=place)
+    return tag("nav", tag("ul", *links), aria_label="Sections") + "".join(sections)
 
 
 def _top(report: Report) -> str:

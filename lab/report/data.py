@@ -30,14 +30,14 @@ def report_data(report: Report) -> Data:
         "seconds": report.seconds,
         "best": best.cell if best is not None else None,
         "could_be_best": [cell.cell for cell in ranking.contenders],
-        "lead": _estimate(ranking.lead),
+        "lead": estimate_data(ranking.lead),
         "cells": [_cell(cell) for cell in ranking.cells],
         "effects": [
             {
                 "factor": effect.factor,
                 "level": effect.level,
                 "against": effect.against,
-                "difference": _estimate(effect.difference),
+                "difference": estimate_data(effect.difference),
                 "pairs": effect.pairs,
                 "pairs_planned": effect.planned,
                 "is_contrast": effect.is_contrast,
@@ -74,13 +74,13 @@ def _cell(cell: CellScore) -> Data:
         "is_reference": cell.is_reference,
         "could_be_best": cell.could_be_best,
         "trials": dict(cell.statuses),
-        "score": _estimate(cell.score),
-        "final": _estimate(cell.final),
-        "difference": _estimate(cell.against),
+        "score": estimate_data(cell.score),
+        "final": estimate_data(cell.final),
+        "difference": estimate_data(cell.against),
     }
 
 
-def _estimate(told: Estimate) -> Mapping[str, object] | None:
+def estimate_data(told: Estimate) -> Mapping[str, object] | None:
     """An estimate; null when nothing went into it."""
     if not told.n:
         return None

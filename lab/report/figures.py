@@ -44,30 +44,36 @@ HEAT_COLOURS = "Cividis"
 
 def forest(effects: Sequence[Effect], score: str) -> Figure:
     """Each effect as a point with its 95 % interval; filled where it is told apart from nothing."""
+    told = [
+        (f"{effect.factor.rsplit('.', 1)[-1]}\n{shown(effect.against)} → {shown(effect.level)}", effect)
+        for effect in effects
+        if effect.difference.n
+    ]
+    return changes([(label, effect.difference, effect.told_apart) for label, effect in told], score)
+
+
+def changes(told: Sequence[tuple[str, Estimate, bool]], score: str) -> Figure:
+    """Differences by name with their 95 % intervals, around zero; filled where they are told apart from it."""
     from plotly.graph_objects import Scatter
 
-    told = [effect for effect in effects if effect.difference.n][:MOST_ROWS]
-    estimates = [effect.difference for effect in told]
-    colours = [BLUE if effect.told_apart else GREY for effect in told]
-    labels = [
-        f"{broken(effect.factor.rsplit('.', 1)[-1])}<br>{broken(f'{shown(effect.against)} → {shown(effect.level)}')}"
-        for effect in told
-    ]
-    traces = [
-        Scatter(
-            x=[each.mean],
-            y=[place],
-            mode="markers",
-            error_x=_reach([each], colour),
-            marker={"color": colour, "size": 10, "symbol": "circle" if effect.told_apart else "circle-open"},
-            hovertemplate=_hover(effect.factor, each, signed=True),
+    rows = told[:MOST_ROWS]
+    traces = []
+    for place, (label, each, is_told) in enumerate(rows):
+        colour = BLUE if is_told else GREY
+        traces.append(
+            Scatter(
+                x=[each.mean],
+                y=[place],
+                mode="markers",
+                error_x=_reach([each], colour),
+                marker={"color": colour, "size": 10, "symbol": "circle" if is_told else "circle-open"},
+                hovertemplate=_hover(label.replace("\n", ": "), each, signed=True),
+            )
         )
-        for place, (effect, each, colour) in enumerate(zip(told, estimates, colours, strict=True))
-    ]
-    drawn = figure(*traces, height=_tall(len(told), ROW))
+    drawn = figure(*traces, height=_tall(len(rows), ROW))
     drawn.add_vline(x=0, line={"color": GREY, "width": 1.2})
-    drawn.update_xaxes(title_text=f"difference in {words(score)}", range=_around_zero(estimates))
-    return _rows(drawn, labels)
+    drawn.update_xaxes(title_text=f"difference in {words(score)}", range=_around_zero([each for _, each, _ in rows]))
+    return _rows(drawn, ["<br>".join(map(broken, label.split("\n"))) for label, _, _ in rows])
 
 
 def cells(ranked: Sequence[CellScore], score: str, lines: Mapping[str, float]) -> Figure:

@@ -30,6 +30,11 @@ def page(store: Store, reports: Sequence[Report]) -> str:
     canvas = Canvas(store)
     articles = [article(report, canvas, place) for place, report in enumerate(reports)]
     title = " · ".join(report.outline.name for report in reports)
+    return document(title, _contents(reports) + tag("main", *articles), canvas)
+
+
+def document(title: str, content: str, canvas: Canvas) -> str:
+    """A whole file around some content: its looks, its figures, and what draws them."""
     head = (
         '<meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -38,8 +43,7 @@ def page(store: Store, reports: Sequence[Report]) -> str:
         f"<title>{text(title)}</title><style>{_asset('page.css')}</style>"
     )
     body = (
-        _contents(reports)
-        + tag("main", *articles)
+        content
         + f"<noscript>{tag('p', WITHOUT_SCRIPT, class_='note')}</noscript>"
         + f'<script type="application/json" id="figures">{_figures(canvas.figures)}</script>'
         + f'<script type="text/plain" id="plotly">{_library()}</script>'

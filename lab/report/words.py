@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from lab.report.contents import sheets
 from lab.report.report import Report
@@ -20,31 +21,65 @@ LATEX = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Words:
+    """What stands above the tables, and the command below them."""
+
+    title: str
+    cautions: tuple[str, ...]
+    sentences: tuple[str, ...]
+    command: str = ""
+
+
 def markdown(report: Report, *, only: Iterable[str] = ()) -> str:
     """A report as Markdown; `only` names the tables to keep, all of them where it names none."""
     kept = frozenset(only)
-    lines = [f"# {safe(report.outline.question or report.outline.name)}", ""]
-    if warning := banner(report):
-        lines += [f"> **{safe(warning)}**", ""]
-    lines += [safe(" ".join(summary(report))), ""]
-    for sheet in sheets(report):
-        if not kept or sheet.name in kept:
-            lines += [f"## {safe(sheet.title)}", "", *_md_table(sheet), ""]
-            lines += [f"*{safe(sheet.note)}*", ""] if sheet.note else []
-    if report.command:
-        fence = "`" * (3 + max(map(len, re.findall(r"`+", report.command)), default=0))
-        lines += ["To repeat it:", "", fence, report.command, fence, ""]
-    return "\n".join(lines)
+    return markdown_of(_words(report), [sheet for sheet in sheets(report) if not kept or sheet.name in kept])
+
+
+def brief(report: Report, longest: int = 5800) -> str:
+    """The answer and the tables that matter most, as Markdown no longer than a description may be."""
+    for only in (("verdicts", "cells", "effects"), ("verdicts", "effects"), ("effects",), ("none",)):
+        told = markdown(report, only=only)
+        if len(told) <= longest:
+            return told
+    return told[: longest - 1] + "…"
 
 
 def latex(report: Report) -> str:
     """A report's tables as LaTeX, for the booktabs package; an unfinished study says so in every caption."""
-    name = report.outline.name
-    head = [f"% {_tex_comment(name)}: {_tex_comment(report.outline.question)}", "% needs \\usepackage{booktabs}", ""]
+    return latex_of(_words(report), list(sheets(report)))
+
+
+def markdown_of(said: Words, tables: Sequence[Sheet]) -> str:
+    """Sentences and tables as Markdown."""
+    lines = [f"# {safe(said.title)}", ""]
+    for caution in said.cautions:
+        lines += [f"> **{safe(caution)}**", ""]
+    lines += [safe(" ".join(said.sentences)), ""]
+    for sheet in tables:
+        lines += [f"## {safe(sheet.title)}", "", *_md_table(sheet), ""]
+        lines += [f"*{safe(sheet.note)}*", ""] if sheet.note else []
+    if said.command:
+        fence = "`" * (3 + max(map(len, re.findall(r"`+", said.command)), default=0))
+        lines += ["To repeat it:", "", fence, said.command, fence, ""]
+    return "\n".join(lines)
+
+
+def latex_of(said: Words, tables: Sequence[Sheet]) -> str:
+    """Sentences as comments and tables as LaTeX."""
+    told = [said.title, "needs \\usepackage{booktabs}", *said.cautions, *said.sentences]
+    lines = [f"% {' '.join(sentence.split())}" for sentence in told]
+    for sheet in tables:
+        lines += ["", *_tex_table(sheet, said)]
+    return "\n".join([*lines, ""])
+
+
+def _words(report: Report) -> Words:
+    outline = report.outline
     warning = banner(report)
-    head += [f"% {_tex_comment(sentence)}" for sentence in (warning, *summary(report)) if sentence]
-    tables = [line for sheet in sheets(report) for line in ("", *_tex_table(sheet, name, warning))]
-    return "\n".join([*head, *tables, ""])
+    cautions = (warning,) if warning else ()
+    return Words(outline.question or outline.name, cautions, summary(report), report.command)
 
 
 def _md_table(sheet: Sheet) -> Iterator[str]:
@@ -57,13 +92,13 @@ def _md_table(sheet: Sheet) -> Iterator[str]:
         yield f"... and {len(sheet.rows) - MOST_ROWS:,} more rows."
 
 
-def _tex_table(sheet: Sheet, study: str, warning: str) -> Iterator[str]:
+def _tex_table(sheet: Sheet, said: Words) -> Iterator[str]:
     align = "".join("r" if head.is_number else "l" for head in sheet.heads)
-    caption = _tex(" ".join(part for part in (f"{sheet.title}.", warning) if part))
+    caption = _tex(" ".join([f"{sheet.title}.", *said.cautions]))
     yield r"\begin{table}"
     yield r"  \centering"
     yield rf"  \caption{{{caption}}}"
-    yield rf"  \label{{tab:{re.sub('[^A-Za-z0-9-]', '-', study)}-{sheet.name}}}"
+    yield rf"  \label{{tab:{sheet.name}}}"
     yield rf"  \begin{{tabular}}{{{align}}}"
     yield r"    \toprule"
     yield "    " + " & ".join(_tex(head.text) for head in sheet.heads) + r" \\"
@@ -97,7 +132,3 @@ def _tex(text: str) -> str:
     """A text that LaTeX shows as it is; a row must not begin with a bracket, which would be an option of the last."""
     told = "".join(LATEX.get(letter, letter) for letter in " ".join(text.split()))
     return f"{{{told}}}" if told.startswith("[") else told
-
-
-def _tex_comment(text: str) -> str:
-    return " ".join(text.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import time
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 PUBLISHED = "lab.published"
 """The tag that is written last: the stamp of the record that a run shows completely."""
+REPORT = "lab.report"
+"""The tag that tells which report the study's own run holds."""
+NOTE = "mlflow.note.content"
+"""The tag that MLflow shows as a description."""
 ENDINGS = {"done": "FINISHED", "pruned": "FINISHED", "killed": "KILLED"}
 
 
@@ -51,8 +56,20 @@ class Mirror:
         tags = {"lab.role": "study", "lab.study": str(self._outline["name"])}
         run = own[0] if own else self._tracker.start(self._experiment, "study", tags=tags, started=now)
         self._tracker.attach(run.id, _plan_files(self._outline))
-        self._tracker.log(run.id, (), {}, {"lab.plan": current, "mlflow.note.content": self._described("")})
+        self._tracker.log(run.id, (), {}, {"lab.plan": current, NOTE: self._described("")})
         self._tracker.end(run.id, "FINISHED", now)
+
+    def show_report(self, files: Mapping[str, bytes], note: str) -> bool:
+        """Keep a report with the study's own run, and say the same in both descriptions; whether it was news."""
+        self.show_study(self.runs())
+        run = next(self._tracker.runs(self._experiment, "lab.role", "study"))
+        self._tracker.experiment(str(self._outline["name"]), {NOTE: note})
+        current = digest([note, {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}])
+        if run.tags.get(REPORT) == current and run.tags.get(NOTE) == note:
+            return False
+        self._tracker.attach(run.id, files)
+        self._tracker.log(run.id, (), {}, {NOTE: note, REPORT: current})
+        return True
 
     def begin(self, facts: Facts, *, started: int, is_resumed: bool) -> tuple[Run, Budget]:
         """The run of a trial that starts: the half-written one it left behind, else a new one."""
@@ -113,7 +130,7 @@ class Mirror:
     def _tags(self, command: str) -> dict[str, str]:
         score = self._outline.get("score") or {}
         said = {
-            "mlflow.note.content": self._described(command),
+            NOTE: self._described(command),
             "mlflow.experimentKind": "custom_model_development",
             "lab.study": str(self._outline["name"]),
             "lab.question": account.cut(str(self._outline.get("question", ""))),

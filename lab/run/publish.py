@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
 from lab.records.record import Record
 from lab.records.store import Store
-from lab.run.account import Outline
+from lab.run.account import Outline, cut
 from lab.run.mirror import PUBLISHED, Mirror
 from lab.run.tracking import Run, Tracker, address
 
@@ -40,6 +40,13 @@ def publish(outline: Outline, store: Store, study: str, *, uri: str | None = Non
         mirror.complete(record, run)
         done = replace(done, created=done.created + (run is None), updated=done.updated + (run is not None))
     return done
+
+
+def publish_report(
+    outline: Outline, store: Store, files: Mapping[str, bytes], note: str, *, uri: str | None = None
+) -> bool:
+    """Show a report with the study's own run: files as artifacts, words as descriptions; whether it was news."""
+    return Mirror(Tracker(address(store.root, uri)), outline, store).show_report(files, cut(note))
 
 
 def _records(outline: Outline, store: Store, study: str) -> Iterator[Record]:
