@@ -73,7 +73,10 @@ def shown(tiny: Tiny, name: str) -> list[FrozenTrial]:
     return storage.get_all_trials(storage.get_study_id_from_name(name))
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "nsga2"])
+@pytest.mark.parametrize(
+    "sampler",
+    ["tpe", "random", "qmc", "nsga2", "cmaes", pytest.param("gp", marks=[pytest.mark.torch, pytest.mark.slow])],
+)
 def test_a_search_tries_as_many_settings_as_it_says_and_tells_their_means(tiny: Tiny, sampler: str) -> None:
     plan = tiny.study(RANGES + f"design: {{kind: search, trials: 12, sampler: {sampler}, pruner: none}}\nseeds: 2\n")
     ran = carry_out(tiny, plan, by_rate, of="search")
