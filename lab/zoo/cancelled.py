@@ -56,25 +56,34 @@ def _through(kind: str, alive: bool) -> bool:
 
 
 def _averages(spec: Options) -> bool:
-    """Whether attention takes a true average in every row a norm sees, by weights that the values do not touch."""
-    million = spec.mask_fill == "million"
-    return (
-        spec.attention == "position"
-        and spec.mixing == "softmax"
-        and not (spec.dropout or spec.attention_dropout)
-        and (million or (spec.masked_norm and (spec.unreachable != "mask" or 0 in spec.powers)))
-    )
+    """Whether all rows a norm sees are read with the same total weight, which no value has touched."""
+    if spec.dropout or spec.attention_dropout:
+        return False
+    alone = _reads_itself_only(spec)
+    if spec.mixing == "gate":
+        return alone and spec.attention == "position" and spec.masked_norm
+    full = spec.masked_norm and (spec.unreachable != "mask" or 0 in spec.powers)
+    return (alone or spec.attention == "position") and (full or spec.mask_fill == "million")
 
 
 def _logits(spec: Options) -> set[str]:
     """The parts of the logits of a layer that do not reach the weights."""
     softmax = spec.mixing == "softmax"
-    found = {"unreachable.logit"} if spec.unreachable_init <= SETTLED else set()
+    found = {"unreachable.logit"} if _settled(spec) else set()
     if spec.attention == "position" or spec.distance_bias:
         found |= {"positional.linear1.bias"}
-        if softmax and spec.powers == (0,) and spec.unreachable == "mask":
+        if softmax and _reads_itself_only(spec):
             found |= {f"positional.{name}" for name in MAP}
         added = spec.attention == "position" or spec.merge == "plus"
         if softmax and added and spec.positional.replace == "none":
             found |= {"positional.bias", "positional.linear2.bias"}
     return {f"attention.{name}" for name in found}
+
+
+def _settled(spec: Options) -> bool:
+    """Whether unreachable pairs are as good as masked, and stay so."""
+    return spec.unreachable == "learned" and spec.unreachable_init <= SETTLED
+
+
+def _reads_itself_only(spec: Options) -> bool:
+    return spec.powers == (0,) and (spec.unreachable == "mask" or _settled(spec))

@@ -1,0 +1,30 @@
+"""Small batches to try models on."""
+
+from __future__ import annotations
+
+import torch
+
+from lab.data.batch import IGNORED, Batch, Shape
+
+CLASSIFY = Shape(nodes=9, classes=3, tokens=4)
+REGRESS = Shape(nodes=9, features=3, targets=2)
+
+
+def small_batch(shape: Shape, *, seed: int = 0, dtype: torch.dtype = torch.float32) -> Batch:
+    """A path, a random graph and a star with a node apart, with random nodes; all undirected, some padded."""
+    random = torch.Generator().manual_seed(seed)
+    sizes = torch.tensor([9, 7, 6])
+    mask = torch.arange(9) < sizes[:, None]
+    edges = torch.zeros(3, 9, 9, dtype=torch.bool)
+    edges[0] = torch.ones(9, 9).tril(1).triu(1).bool()
+    edges[1, :7, :7] = (torch.rand(7, 7, generator=random) < 0.4).triu(1) | torch.ones(7, 7).tril(1).triu(1).bool()
+    edges[2, 0, 1:5] = True
+    if shape.tokens:
+        x = torch.randint(shape.tokens, mask.shape, generator=random) * mask
+    else:
+        x = torch.randn(*mask.shape, shape.features, generator=random).to(dtype) * mask[..., None]
+    if shape.classes:
+        y = torch.randint(shape.classes, mask.shape, generator=random).where(mask, IGNORED)
+    else:
+        y = torch.randn(*mask.shape, shape.targets, generator=random).to(dtype)
+    return Batch(x, (edges | edges.transpose(1, 2)).to(torch.uint8), mask, y, torch.arange(3))
