@@ -294,7 +294,7 @@ def _too_few_seeds(file: StudyFile, asked: Sequence[Asked]) -> list[LabError]:
     why = why if is_exact and planned >= least else f"{study.test.method} needs {least}"
     enough = next(number for number in range(planned, 10_000) if reaches(number))
     way = ", or `test: {method: paired_t}`" if is_exact and planned > 1 else ""
-    hint = f"use {enough}{shared}{way}, or leave the claims out of this profile: `claims: null`"
+    hint = f"use {enough}{shared}{way}, or leave claims out of a profile: `claims: null`"
     what = f"{seeds} nothing at alpha {study.test.alpha:g}: {why}"
     return [LabError(what, where=file.places.at("seeds"), hint=hint)]
 

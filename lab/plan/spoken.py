@@ -123,7 +123,8 @@ class _Speech:
         factor = self._factor(setting.factor)
         for level in levels_of(factor):
             values = [level.shown, *(level.changes.values() if len(level.changes) == 1 else ())]
-            if any(same(as_word(setting.level), as_word(value)) for value in values):
+            is_spelt_out = setting.level == _spelt(level.shown)
+            if is_spelt_out or any(same(as_word(setting.level), as_word(value)) for value in values):
                 return replace(setting, level=level.shown)
         shown = [_spelt(level.shown) for level in levels_of(factor)]
         raise self._error(f"{factor.name} has no level {_spelt(setting.level)}", choose(_spelt(setting.level), shown))

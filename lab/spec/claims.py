@@ -19,6 +19,7 @@ GRAMMAR = (
     "`arm(mine) > 0.84` or `interaction(model.norm, model.mixing) > 0`; the signs are > < =="
 )
 LONGEST = 300
+MOST_DIGITS = 20
 TOKEN = re.compile(
     r"""\s*(?:(?P<text>"[^"]*"|'[^']*')|(?P<list>\[(?:[^\[\]]|\[[^\[\]]*\])*\])"""
     r"""|(?P<sign>==|!=|>=|<=|[<>])|(?P<mark>[(),=:])|(?P<word>[^\s()\[\]{},=:<>"'!]+))"""
@@ -265,10 +266,16 @@ class _Reader:
 
 def _value(word: str) -> Level:
     """A level in the spelling of the file: a number, true, false, null, a list, or a word."""
+    from lab.spec.document import FLOAT, INTEGER, WORDS
     from lab.spec.document import parse as read_yaml
 
+    if word in WORDS:
+        return WORDS[word]
+    if INTEGER.fullmatch(word) and len(word) < MOST_DIGITS:
+        return int(word, 0 if word.startswith(("0o", "0x")) else 10)
+    if FLOAT.fullmatch(word):
+        return float(word)
     try:
-        value = read_yaml(f"level: {word}", "").data["level"]
+        return read_yaml(f"level: {word}", "").data["level"] if word.startswith("[") else word
     except LabError:
         return word
-    return word if value is None and word not in ("null", "~") else value

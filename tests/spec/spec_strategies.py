@@ -110,7 +110,11 @@ SEEDS = st.one_of(
     SEED_LISTS,
     st.fixed_dictionaries(
         {"values": st.one_of(st.integers(1, 20), SEED_LISTS)},
-        optional={"pair": st.lists(st.sampled_from(STREAMS), max_size=3), "noise_floor": st.integers(0, 3)},
+        optional={
+            "pair": st.lists(st.sampled_from(STREAMS), max_size=3),
+            "noise_floor": st.integers(0, 3),
+            "extend": st.fixed_dictionaries({"max": st.integers(3, 40)}, optional={"step": st.integers(1, 4)}),
+        },
     ),
 )
 SCORE_NAMES = st.sampled_from(["valid.acc", "test.acc_7", "valid.loss", "cost.params", "train.acc_batches"])
@@ -123,6 +127,22 @@ SCORES = st.one_of(
 PATHS = st.sampled_from(sorted(option_paths()))
 BUDGETS = st.fixed_dictionaries(
     {}, optional={"hours": st.just(2), "per_run": st.sampled_from(["20m", "1.5h", 90, 1.5])}
+)
+CLAIMS = st.one_of(
+    st.sampled_from(["reference > 0.5", "cell() == arm(wide)", "model.layers: 2 > 4", "interaction(a, b) < 0"]),
+    st.fixed_dictionaries(
+        {"say": st.just("model.layers: 2 > 4")},
+        optional={
+            "by": st.floats(0, 1),
+            "where": st.just("model.layers > 2"),
+            "metric": SCORE_NAMES,
+            "expects": WORDS,
+            "confounded": WORDS,
+        },
+    ),
+)
+TESTS = st.fixed_dictionaries(
+    {}, optional={"alpha": st.just(0.01), "adjust": st.just("none"), "method": st.just("bootstrap")}
 )
 OPTIONAL = {
     "study": st.just("a_study"),
@@ -139,6 +159,8 @@ OPTIONAL = {
     "design": DESIGNS,
     "seeds": SEEDS,
     "budget": BUDGETS,
+    "claims": st.dictionaries(st.sampled_from(["one", "two"]), CLAIMS, max_size=2),
+    "test": TESTS,
     "prune": st.sampled_from([None, {"rule": "paired"}]),
     "probes": st.sampled_from([[], [{"kind": "gradients", "every": 2}]]),
     "resources": st.sampled_from([{"gpus": 2, "threads": "auto"}, {"device": "cpu"}]),
