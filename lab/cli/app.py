@@ -37,6 +37,12 @@ StorePath = Annotated[
     Parameter(name="--store", env_var="LAB_STORE", help="Where records are kept (or LAB_STORE): a folder or a URL."),
 ]
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="Answer as JSON, for a script.")]
+Plugins = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--plugin", negative=(), help="A Python file that adds to the menus, as under `plugins:` of a file."
+    ),
+]
 ReportForm = Annotated[
     Literal["html", "md", "tex", "csv", "parquet", "ipynb"] | None,
     Parameter(help="Write this form instead: page, Markdown, LaTeX tables, trials as data, or a notebook."),
@@ -218,11 +224,14 @@ def show(
     ] = "models",
     /,
     *,
+    plugin: Plugins = (),
     json: AsJson = False,
 ) -> int:
     """Show what there is to choose from: models, datasets, factors, probes, with their options and choices."""
+    from lab.spec.plugins import load_plugins
     from lab.spec.tables import print_show
 
+    load_plugins(plugin, Path())
     return print_show(name, as_json=json)
 
 
@@ -230,10 +239,14 @@ def show(
 def schema(
     folder: Annotated[Path, Parameter(help="Where to write the two files.")] = Path(),
     /,
+    *,
+    plugin: Plugins = (),
 ) -> int:
     """Write the JSON Schemas of experiment and study files, which let an editor complete and check them."""
+    from lab.spec.plugins import load_plugins
     from lab.spec.tables import write_schemas
 
+    load_plugins(plugin, Path())
     for path in write_schemas(folder):
         _say(f"wrote {path}")
     return 0
