@@ -37,7 +37,7 @@ def table(sheet: Sheet, place: str) -> str:
     body = tag("tbody", *(tag("tr", *map(_entry, row, sheet.heads)) for row in shown))
     left = len(sheet.rows) - len(shown)
     note = f"{sheet.note} The first {len(shown):,} of {len(sheet.rows):,} rows." if left > 0 else sheet.note
-    grid = tag("table", tag("caption", text(sheet.title)), head, body, id=f"{place}-{sheet.name}")
+    grid = tag("table", tag("caption", text(sheet.title)), head, body, id=f"{place}-{sheet.name}-table")
     framed = tag("div", grid, class_="scroll", tabindex="0", role="region", aria_label=sheet.title)
     return framed + (tag("p", text(note), class_="note") if note else "")
 
