@@ -26,6 +26,8 @@ TICK = 0.5
 """Seconds after which the coordinator looks up even when no worker says anything."""
 PATIENCE = 5.0
 """Seconds that workers get to finish their epoch when the run is interrupted."""
+HANGING = 60.0
+"""Seconds, beside twice its time, after which a trial that cannot be timed out by itself is ended with its worker."""
 STILLBORN = 3
 """Workers in a row that may die before they have imported everything."""
 
@@ -50,6 +52,9 @@ class Coordinator:
         self.interrupts = 0
         """How often the person asked to stop."""
         self._stillborn = 0
+        self._has_said_it_waits = False
+        self._overdue: set[str] = set()
+        """Trials whose workers were ended because they hung."""
 
     def run(self) -> None:
         """Go on until every trial has a record, or somebody or something ends it."""
@@ -57,6 +62,14 @@ class Coordinator:
             self._take_reused(trial, record)
         self._give_up_cells(self.plan.reference.id)
         self._mind_budget()
+        try:
+            self._work()
+        finally:
+            self.pool.close()
+            for left in self.flights:
+                self.desk.ledger.interrupt(left)
+
+    def _work(self) -> None:
         self._hand_out()
         while not self._is_over():
             for worker, message in self.pool.wait(TICK):
@@ -64,6 +77,7 @@ class Coordinator:
             if self.interrupts:
                 self._leave()
                 return
+            self._mind_time()
             self._hand_out()
 
     # -- handing out -------------------------------------------------------------------------------------------
@@ -75,8 +89,16 @@ class Coordinator:
         while not self.is_halted and self.pool.has_room and not self._is_reserved():
             assignment = self.handout.next(is_quiet=not self.flights)
             if assignment is None:
+                self._say_what_is_waited_for()
                 return
             self._start(assignment)
+
+    def _say_what_is_waited_for(self) -> None:
+        count = self.handout.num_elsewhere
+        if count and not self.flights and not self._has_said_it_waits:
+            self._has_said_it_waits = True
+            text = f"waiting for {count} trial{'s' if count > 1 else ''} that another lab run works on"
+            self.announcer.tell(Said("info", text))
 
     def _is_reserved(self) -> bool:
         """Whether a trial has the machine for itself."""
@@ -89,11 +111,11 @@ class Coordinator:
             self.desk.ledger.start(self.desk.view.row(task.trial))
         job = task.job(
             task.record(self.plan, self.desk.origin),
-            str(self.desk.home / "checkpoints"),
+            checkpoints=str(self.desk.home / "checkpoints"),
             seconds=self.plan.study.budget.per_run,
             handed_back=self.retries.handed_back(task.id),
         )
-        self.pool.give(worker, job)
+        worker.begin(job)
         from_epoch = self._checkpointed(task.id)
         options = task.experiment.options()
         self.announcer.tell(TrialStarted(task.trial, task.role, worker.number, options, from_epoch))
@@ -182,6 +204,10 @@ class Coordinator:
         record = self.desk.store.read(task.id, study=self.plan.name)
         if record is not None and record.study == self.plan.name:
             self._settle(assignment, record)
+        elif task.id in self._overdue:
+            self._write(
+                assignment, "timed_out", "it did not come to its end, nor to an epoch's, long after its time was up"
+            )
         elif not was_ready or self.retries.survives(task.id, self._checkpointed(task.id)):
             self.announcer.warn(f"the worker of trial {task.id} died ({how}); the trial is taken up again")
             self.handout.again(assignment)
@@ -215,6 +241,14 @@ class Coordinator:
         if why and not self.is_halted:
             self.is_halted, self.stopped = True, why
             self.announcer.tell(Said("error", why))
+
+    def _mind_time(self) -> None:
+        """End a worker that hangs where the loop cannot look at the clock."""
+        limit = self.plan.study.budget.per_run
+        for worker in self.pool.workers.values() if limit is not None else ():
+            if worker.trial and limit is not None and worker.seconds > 2 * limit + HANGING:
+                self._overdue.add(worker.trial)
+                worker.process.kill()
 
     def _mind_budget(self) -> None:
         why = spent(self.plan.study.budget, self.standing)
@@ -253,9 +287,6 @@ class Coordinator:
         while self.pool.workers and self.interrupts < 2 and time.monotonic() < deadline:
             for worker, message in self.pool.wait(TICK / 5):
                 self._hear(worker, message)
-        self.pool.close()
-        for trial in self.flights:
-            self.desk.ledger.interrupt(trial)
 
 
 def _first_line(text: str) -> str:

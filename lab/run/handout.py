@@ -68,6 +68,11 @@ class Handout:
         (self._alone if is_alone else self._again).append(assignment)
 
     @property
+    def num_elsewhere(self) -> int:
+        """Trials that other processes work on."""
+        return len(self._elsewhere)
+
+    @property
     def is_over(self) -> bool:
         """Whether there is nothing left to hand out, nor anything to wait for."""
         waiting = self._again or self._alone or self._elsewhere or self._freed

@@ -105,7 +105,18 @@ def open_desk(plan: Plan, store: Store, *, claims: Claims, announcer: Announcer,
         search.restore(found)
     told = origin(project_root(Path(plan.file or ".")), plan.study.capture, command=typed(plan))
     return Desk(
-        plan, store, claims, announcer, standing, view, ledger, tuning, Planned(pending, tuning), search, told, reused
+        plan=plan,
+        store=store,
+        claims=claims,
+        announcer=announcer,
+        standing=standing,
+        view=view,
+        ledger=ledger,
+        tuning=tuning,
+        planned=Planned(pending, tuning),
+        search=search,
+        origin=told,
+        reused=reused,
     )
 
 

@@ -26,6 +26,7 @@ class Worker:
         """The trial it works on; empty when it is idle."""
         self.is_ready = False
         """Whether it has come through its imports."""
+        self._since = time.monotonic()
         self.wire, theirs = SPAWN.Pipe()
         self.process: SpawnProcess = SPAWN.Process(
             target=worker.main, args=(theirs, setup), name=f"lab-worker-{number}", daemon=True
@@ -33,6 +34,16 @@ class Worker:
         with _signals_blocked():
             self.process.start()
         theirs.close()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been at its trial."""
+        return time.monotonic() - self._since
+
+    def begin(self, job: Job) -> None:
+        """Have it run a trial."""
+        self.trial, self._since = job.record.trial, time.monotonic()
+        self.order(job)
 
     def order(self, order: Order) -> None:
         """Send an order; a worker that is gone is noticed elsewhere."""
@@ -78,11 +89,6 @@ class Pool:
         free = next(number for number in range(len(self.setups)) if number not in self.workers)
         self.workers[free] = Worker(free, self.setups[free])
         return self.workers[free]
-
-    def give(self, to: Worker, job: Job) -> None:
-        """Have a worker run a trial; one that is still importing finds it when it is ready."""
-        to.trial = job.record.trial
-        to.order(job)
 
     def wait(self, seconds: float) -> list[tuple[Worker, Message]]:
         """What the workers have said, waiting for the first word at most so long."""

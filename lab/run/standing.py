@@ -47,8 +47,9 @@ class Standing:
     def add(self, record: Record) -> None:
         """Take a record in."""
         value = value_of(record, self.plan.study.score)
-        known = Known(record.trial, record.cell, record.seed, record.role, record.status, value)
-        self.known[record.trial] = known
+        self.known[record.trial] = Known(
+            record.trial, record.cell, seed=record.seed, role=record.role, status=record.status, value=value
+        )
         if not record.reused:
             self.hours += record.seconds / 3600
             self.gpu_hours += record.seconds / 3600 if record.origin.device not in ("", "cpu") else 0.0

@@ -47,7 +47,7 @@ class Task:
             origin=origin,
         )
 
-    def job(self, record: Record, checkpoints: str, seconds: float | None, handed_back: frozenset[str]) -> Job:
+    def job(self, record: Record, *, checkpoints: str, seconds: float | None, handed_back: frozenset[str]) -> Job:
         """The order that a worker gets."""
         return Job(
             record=record,
