@@ -111,10 +111,11 @@ def smoke(experiment: Experiment, steps: int = 1, seed: int = 0) -> StepTrace:
     training = experiment.training
     model = build_model(experiment, dataset.shape, seed)
     started, losses, milliseconds = time.perf_counter(), [], []
-    for loss in first_steps(experiment, model, dataset, seed=seed, steps=steps):
-        losses.append(loss)
-        milliseconds.append((time.perf_counter() - started) * 1000)
-        started = time.perf_counter()
+    with torch.random.fork_rng(devices=[]):
+        for loss in first_steps(experiment, model, dataset, seed=seed, steps=steps):
+            losses.append(loss)
+            milliseconds.append((time.perf_counter() - started) * 1000)
+            started = time.perf_counter()
     graphs = int(getattr(experiment.dataset, "train", len(dataset.splits["train"])))
     return StepTrace(
         losses=tuple(losses),

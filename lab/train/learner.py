@@ -26,6 +26,8 @@ class Learner:
     forward: Forward
     dropout_key: Tensor | None
     """The one number that all dropout of the model reads; None where nothing is dropped."""
+    ambient: torch.Generator
+    """What torch's own dropout on the model's device draws from."""
 
     @classmethod
     def of(cls, experiment: Experiment, model: nn.Module, streams: Streams) -> Learner:
@@ -38,12 +40,15 @@ class Learner:
         training = experiment.training
         called: Forward = torch.compile(model) if training.compile else model
         forward = _in_precision(called, training.precision, device)
-        return cls(experiment, model, streams, forward, key if sites else None)
+        ambient = torch.cuda.default_generators[device.index] if device.type == "cuda" else torch.default_generator
+        return cls(experiment, model, streams, forward, key if sites else None, ambient)
 
     def drop(self, step: int, part: int) -> None:
-        """Choose what dropout drops in one forward pass."""
+        """Choose what dropout drops in one forward pass, also that of torch, which reads the ambient generator."""
+        key = self.streams.key("dropout", step, part)
+        self.ambient.manual_seed(key)
         if self.dropout_key is not None:
-            self.dropout_key.fill_(self.streams.key("dropout", step, part))
+            self.dropout_key.fill_(key)
 
     @property
     def buffers(self) -> dict[str, Tensor]:

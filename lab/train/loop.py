@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -35,12 +36,13 @@ def train(
 
     `checkpoints` is the folder that holds one folder a trial; `seconds` is what each member may take.
     """
-    here = dataset.to(torch.device(device))
+    where = torch.device(device)
+    here = dataset.to(where)
     outcomes = []
     for place, member in enumerate(members):
-        run, ending, trace, peak = None, None, "", Peak(torch.device(device))
+        run, ending, trace, peak = None, None, "", Peak(where)
         try:
-            with matmul_precision(member.experiment.training.precision):
+            with matmul_precision(member.experiment.training.precision), _ambient_chance_kept(where):
                 run = Run(member, here, seconds=seconds)
                 if checkpoints is not None:
                     run.resume(checkpoints / (member.trial or member.identity))
@@ -49,6 +51,11 @@ def train(
             ending, trace = _failure(problem)
         outcomes.append(_outcome(run, ending, trace=trace, peak_mb=peak.megabytes()))
     return outcomes
+
+
+def _ambient_chance_kept(device: torch.device) -> AbstractContextManager[None]:
+    """The ambient generators come back as they were: members set them, for models that draw from them."""
+    return torch.random.fork_rng([] if device.type == "cpu" else [device], device_type=device.type)
 
 
 def _train_to_the_end(run: Run, place: int, watcher: Watcher) -> Ending:

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 from small_trial import TRANSFORMER, Diary, data_of, exact, experiment, run
+from torch import Tensor, nn
 
-from lab.data.batch import IGNORED, Split
+from lab.data.batch import IGNORED, Batch, Split
 from lab.spec.datasets import Pattern
 from lab.spec.models import GraphTransformer
 from lab.train import run as run_module
@@ -86,6 +87,31 @@ def test_stopping_after_any_epoch_and_going_on_changes_nothing(tmp_path: Path, o
     resumed = run(said, checkpoints=tmp_path)
     assert resumed.from_epoch == 5
     assert exact(resumed.history) == exact(whole.history)
+
+
+def test_dropout_of_torch_goes_on_as_if_nothing_had_happened_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Foreign(nn.Module):
+        """What a plug-in may be written like: its dropout draws from the ambient generator."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.lin = nn.Sequential(nn.Embedding(3, 16), nn.Dropout(0.5), nn.Linear(16, 2))
+
+        def forward(self, batch: Batch) -> Tensor:
+            logits: Tensor = self.lin(batch.x)
+            return logits
+
+    monkeypatch.setattr(GraphTransformer, "build", lambda self, shape: Foreign())
+    said, before = experiment(TRANSFORMER), torch.get_rng_state()
+    whole = run(said)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(3)
+    run(said, checkpoints=tmp_path, diary=Diary(last_epoch=2))
+    torch.rand(5)
+    assert exact(run(said, checkpoints=tmp_path).history) == exact(whole.history)
+    assert exact(run(said, seed=1).history) != exact(whole.history)
 
 
 def test_time_before_a_resumption_counts(tmp_path: Path) -> None:
