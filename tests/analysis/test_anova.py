@@ -100,6 +100,14 @@ def test_variances_are_recovered_without_bias() -> None:
     assert np.mean([each.paired_away for each in told]) == pytest.approx(0.8, abs=0.05)
 
 
+def test_cells_that_do_not_differ_have_no_variance_on_average() -> None:
+    cells = full(a=[0, 1, 2, 3], b=[0, 1])
+    told = [anova(table(cells, noisy(cells, 4, lambda cell: 0.0, seed=seed))) for seed in range(200)]
+    found = np.array([each.shares.cells for each in told if each is not None])
+    assert (found == 0).mean() > 0.35, "half of what is estimated without bias lies below zero"
+    assert found.mean() < 0.1
+
+
 def test_pure_noise_is_seed_noise_and_a_pure_effect_is_none() -> None:
     cells = full(a=[0, 1], b=[0, 1])
     noise = anova(table(cells, noisy(cells, 12, lambda cell: 0.0)))

@@ -92,6 +92,15 @@ def test_a_pair_with_a_lone_seed_does_not_hold_up_the_others() -> None:
     assert (effect.pairs, effect.planned, effect.difference.n) == (1, 2, 4)
 
 
+def test_a_pair_with_less_than_half_of_the_seeds_is_left_out_and_one_with_half_is_not() -> None:
+    cells = grid(a=[0, 1], b=[0, 1])
+    for seeds, pairs, n in ((3, 1, 8), (4, 2, 4)):
+        rows = [row(number, seed, float(number) + 0.1 * seed * number) for number in (0, 2) for seed in range(8)]
+        rows += [row(number, seed, float(number)) for number in (1, 3) for seed in range(seeds)]
+        effect = by_name(effects(rows, outline(cells, ("a", "b"))))["a", 1]
+        assert (effect.pairs, effect.difference.n) == (pairs, n)
+
+
 def test_one_change_at_a_time_is_held_against_the_base_alone() -> None:
     cells: list[dict[str, object]] = [{"a": 0, "b": 0}, {"a": 1, "b": 0}, {"a": 0, "b": 1}]
     rows = [row(number, seed, float(number)) for number in range(3) for seed in range(2)]
