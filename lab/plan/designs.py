@@ -8,8 +8,9 @@ from math import prod
 
 from lab.errors import LabError, Place, raise_all
 from lab.plan.blocks import Drawing, cross
+from lab.plan.board import Board
 from lab.plan.cells import Cells, cell_of
-from lab.plan.claims import Board, note_of
+from lab.plan.claims import ask, note_of
 from lab.plan.constraints import Match, Rules, check_nuisance, check_prune, read_rules
 from lab.plan.extension import extension_of
 from lab.plan.factors import menu_with, read_factors
@@ -44,7 +45,7 @@ def expand(study_file: StudyFile, *, count_params: Count | None = None) -> Plan:
         found = _matched(found, rules.match, count_params, ground.base)
     reference = cell_of(study_file, ground, ground.base)
     aliases = tuple(group for drawing in drawings if drawing.mixed for group in drawing.mixed.aliases)
-    claims, problems = Board(study_file, ground, rules, found, reference, aliases).ask(spoken)
+    claims, problems = ask(Board(study_file, ground, rules, found, reference), spoken, aliases)
     raise_all(problems)
     return Plan(
         name=study_file.name,

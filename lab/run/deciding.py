@@ -44,9 +44,13 @@ def decide(plan: Plan, store: Store, run: Run) -> Result:
 
 def undecided(plan: Plan, store: Store) -> list[Verdict]:
     """The claims that more seeds could decide: neither decided, nor short of planned trials, nor out of reach."""
-    results = gather(store, plan.name)
-    found = verdicts(results.rows, results.outline)
+    found = _verdicts(plan, store)
     return [v for v in found if v.verdict == "undecided" and not math.isnan(v.p) and v.more_seeds is not None]
+
+
+def _verdicts(plan: Plan, store: Store) -> tuple[Verdict, ...]:
+    results = gather(store, plan.name)
+    return verdicts(results.rows, results.outline)
 
 
 def further(plan: Plan, open_ones: list[Verdict]) -> tuple[Trial, ...]:
@@ -74,8 +78,11 @@ def until_decided(plan: Plan, store: Store, most: int | None) -> Plan:
     planned, extend = len(plan.study.seeds.values), plan.study.seeds.extend
     if most is not None and most <= planned:
         raise LabError(f"--max-seeds {most}: {planned} seeds are planned already", hint="name a larger number")
-    if most is None and (plan.extension is not None or _asked_before(plan, store).is_sequential):
+    before = _asked_before(plan, store)
+    if most is None and (plan.extension is not None or before.is_sequential):
         return plan
+    if before.hash == plan.asking.hash and all(v.verdict != "undecided" for v in _verdicts(plan, store)):
+        return plan  # a new rule could only take away what is decided
     step = extend.step if extend is not None else 2
     return replace(plan, extension=extension(planned, most or TIMES * planned, step=step))
 

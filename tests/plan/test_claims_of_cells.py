@@ -9,6 +9,7 @@ from lab.plan.asked import Asked, Asking
 from lab.plan.designs import expand
 from lab.plan.extension import Extension, extension, seeds_of
 from lab.plan.plan import Plan
+from lab.spec.files import read_study
 
 NORMS = {"model.mlp_norm": ["batch", "none"], "model.ff_norm": ["layer", "batch", "none"], "model.layers": [4, 8]}
 
@@ -191,3 +192,27 @@ def test_few_seeds_may_be_enough_for_another_test(study_of):
         expand(study_of(**claims, seeds=3, test={"method": "bootstrap"}))
     with pytest.raises(LabError, match="1 seed decides nothing"):
         expand(study_of(**claims, seeds=1, test={"method": "paired_t"}))
+
+
+def test_a_base_that_is_no_cell_is_told(study_of):
+    factors = {"model.mlp_norm": ["batch", "none"], "model.layers": [8, 16]}
+    with pytest.raises(LabError, match="needs the base, which no cell has") as caught:
+        asked(study_of, "reference > 0.5", factors=factors, design="grid")
+    assert caught.value.hint == "add `- one_out` to design.also"
+    _, claim = asked(study_of, "model.layers: 16 > 8", factors=factors, design="grid")
+    assert claim.groups == 2
+
+
+def test_a_profile_may_leave_claims_out(tmp_path, written):
+    written(
+        "factors: {model.mlp_norm: all}\nclaims:\n  one: reference > 0.5\n  two: reference > 0.6\n"
+        "profiles:\n  bare: {claims: null, seeds: 2}\n  other: {claims: {one: null, three: reference > 0.7}}\n"
+    )
+
+    def named(profile: str | None) -> list[str]:
+        plan = expand(read_study(tmp_path / "asked.yaml", profile=profile, root=tmp_path))
+        return [claim.name for claim in plan.claims]
+
+    assert named(None) == ["one", "two"]
+    assert named("bare") == []
+    assert named("other") == ["two", "three"]

@@ -150,6 +150,12 @@ def test_a_rule_that_changes_before_any_verdict_could_be_seen_costs_nothing(stor
     assert resumed(until_decided(planned(), store, 8), store).asking.rounds == 1
 
 
+def test_no_rule_is_added_where_all_is_decided(store):
+    plan = planned(claims={"clear": CLAIMS["clear"]})
+    Runner(store)(plan, "")
+    assert until_decided(plan, store, 8) == plan
+
+
 def test_more_planned_seeds_after_a_look_are_a_second_look(store):
     Runner(store)(planned(), "")
     assert resumed(planned(seeds=6), store).asking.rounds == 2
