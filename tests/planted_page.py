@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from planted import Planted
 
+from lab.analysis.outline import labelled
 from lab.records.record import Origin, Record
 from lab.records.store import Store
 from lab.spec.rules import Finding
@@ -76,6 +77,7 @@ def full_study(root: Path, *, seeds: int = 6, trials: int | None = None, **said:
             seed,
             score,
             study=study.outline["name"],
+            label=labelled(study.cells[cell]),  # type: ignore[arg-type]
             history=history(score),
             origin=origin(),
             scores={"cost.seconds": 10 * depth, "cost.params": 1000 * depth, "cost.peak_mb": 100.0},
