@@ -90,7 +90,7 @@ class GraphTransformer(ModelSpec):
     masked_norm: Annotated[bool, Factor(off=False)] = True
     """Norms see real nodes only, not padding."""
     feed_forward_kind: Annotated[Literal["mlp", "identity"], Factor(off="identity")] = "mlp"
-    """The feed-forward part itself, or nothing in its place."""
+    """The feed-forward part itself, or the identity in its place."""
     positional: Positional = Positional()
     """The map from walk vectors to logits."""
     bias_before_norm: Annotated[bool, Factor(off=False)] = False
