@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from lab.plan.asked import Asking
+from lab.plan.plan import labelled as labelled
 from lab.plan.plan import shown as shown
 from lab.spec.spec import Level
 
@@ -87,11 +88,6 @@ class Outline:
             return "the base"
         changed = {key: level for key, level in planned.levels.items() if self.base.get(key, level) != level}
         return labelled(changed or planned.levels)
-
-
-def labelled(levels: Mapping[str, Level]) -> str:
-    """Levels in one line, each factor by the last word of its path."""
-    return ", ".join(f"{key.rsplit('.', 1)[-1]}={shown(level)}" for key, level in levels.items()) or "base"
 
 
 def split_trial(trial: str) -> tuple[str, int, int]:

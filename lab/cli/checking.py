@@ -98,7 +98,7 @@ def smoke_file(file: Path, *, profile: str | None) -> int:
         outcome = told.error or f"{told.params} parameters, {told.step_ms:.0f} ms a step"
         sys.stdout.write(f"{labels[told.cell]}: {outcome}\n")
 
-    labels = {cell.id: cell.label for cell in plan.cells}
+    labels = {cell.id: plan.told(cell) for cell in plan.cells}
     traces = trace_cells(plan.cells, steps=SMOKE_STEPS, hear=hear)
     failed = sum(1 for told in traces.values() if told.error)
     return 1 if failed else 0

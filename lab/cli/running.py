@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from lab.errors import LabError
 from lab.plan.plan import Plan
 from lab.records.store import Store
+from lab.report.numbers import count
 from lab.report.preview import search_trials, tuning_trials
 from lab.run.deciding import decide, resumed, until_decided
 from lab.run.events import Said
@@ -53,7 +55,8 @@ def run_study(plan: Plan, store: Store, manner: Manner) -> int:
 
 def _run(plan: Plan, store: Store, manner: Manner, *, says: str) -> tuple[Result, bool]:
     """Carry a plan out while someone watches; also whether MLflow took everything in."""
-    shown = display(plan, total=pending(plan, store), as_json=manner.as_json)
+    to_do = pending(plan, store, retry_failed=manner.retry_failed)
+    shown = display(plan, total=to_do, as_json=manner.as_json)
     with shown as hear:
         live = Live(plan, store, say=lambda text: hear(Said("warn", text)))
         if says:
@@ -66,9 +69,11 @@ def _run(plan: Plan, store: Store, manner: Manner, *, says: str) -> tuple[Result
     return result, arrived
 
 
-def pending(plan: Plan, store: Store) -> int:
-    """Trials without a record in this study, those that only a sampler knows included."""
+def pending(plan: Plan, store: Store, *, retry_failed: bool = False) -> int:
+    """Trials without a record in this study, or with a failed one to take up again; also what only a sampler knows."""
     done = set(store.trials(plan.name))
+    if retry_failed:
+        done -= {record.trial for record in store.records(plan.name) if record.is_failed}
     planned = {trial.id for trial in plan.all_trials}
     sampled = tuning_trials(plan) + search_trials(plan)
     return len(planned - done) + max(0, sampled - len(done - planned))
@@ -88,10 +93,13 @@ def _conclude(plan: Plan, store: Store, result: Result, *, is_mirrored: bool, as
         sys.stderr.write("stopped; the same command again goes on where this one ended\n")
     elif result.stopped:
         sys.stderr.write(f"stopped: {result.stopped}\n")
+    elif result.failed:
+        sys.stderr.write(f"{count(result.failed, 'trial')} failed; --retry-failed takes them up again\n")
     report = study_report(store, plan.name)
     if not as_json:
         show(store, [report])
     else:
+        sys.stdout.write(json.dumps({"event": "finished", **asdict(result)}) + "\n")
         warned("the page was not written", lambda: keep_page(store, [report]))
     if not result.interrupted:
         show_elsewhere(store, report, with_mlflow=is_mirrored)

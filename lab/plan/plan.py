@@ -37,7 +37,7 @@ class Cell:
     @property
     def label(self) -> str:
         """How a reader is told of it."""
-        return self.name or ", ".join(f"{short(key)}={shown(level)}" for key, level in self.levels.items()) or "base"
+        return self.name or labelled(self.levels)
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,14 @@ class Plan:
             yield Trial(self.reference, seeds.values[0], repeat)
         yield from self.extra
 
+    def told(self, cell: Cell) -> str:
+        """How a cell is told to a reader, as reports do: its own name, or what it changes about the base."""
+        if cell.name or cell.id == self.reference.id:
+            return cell.name or "the base"
+        base = self._base_levels()
+        changed = {key: level for key, level in cell.levels.items() if base.get(key, level) != level}
+        return labelled(changed or cell.levels)
+
     def without(self, done: Set[str]) -> Plan:
         """The same plan with these trials done."""
         return replace(self, skipped=self.skipped | done)
@@ -148,6 +156,11 @@ class Plan:
             "aliases": [list(group) for group in self.aliases],
             "claims": self.asking.outline() if self.claims else {},
         }
+
+
+def labelled(levels: Mapping[str, Level]) -> str:
+    """Levels in one line, each factor by the last word of its path."""
+    return ", ".join(f"{short(key)}={shown(level)}" for key, level in levels.items()) or "base"
 
 
 def shown(level: Level) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from lab.plan.plan import Plan
+from lab.plan.plan import Plan, Trial
 from lab.records.record import Record
 from lab.run.events import EpochDone, Event, Said, TrialEnded, TrialStarted
 
@@ -50,7 +51,7 @@ class Tally:
     def hear(self, event: Event) -> None:
         """Take one event in."""
         if isinstance(event, TrialStarted):
-            label = f"{event.trial.cell.label} · seed {event.trial.seed}"
+            label = told(event.trial, self.plan)
             self.running[event.trial.id] = Running(label, time.monotonic(), event.from_epoch)
         elif isinstance(event, EpochDone) and event.trial.id in self.running:
             self._advance(self.running[event.trial.id], event)
@@ -78,7 +79,7 @@ class Tally:
         value = score_of(event.record, self.plan)
         better = max if self.plan.study.score.goal == "max" else min
         if value is not None and (self.best is None or better(value, self.best[0]) != self.best[0]):
-            self.best = (value, f"{event.trial.cell.label} · seed {event.trial.seed}")
+            self.best = (value, told(event.trial, self.plan))
 
     @property
     def finished(self) -> int:
@@ -94,12 +95,17 @@ class Tally:
         return max(0.0, self.total - self.work) * elapsed / self.work
 
 
+def told(trial: Trial, plan: Plan) -> str:
+    """A trial as a person reads it: the cell as reports name it, the seed, and which repeat of the noise floor."""
+    return f"{plan.told(trial.cell)} · seed {trial.seed}" + (f", repeat {trial.repeat}" if trial.repeat else "")
+
+
 def score_of(record: Record, plan: Plan) -> float | None:
     """The study's score of a record, at the epoch that counts."""
     score = plan.study.score
     epoch = record.epoch_of(score.name, score.goal, score.at)
     value = record.score(score.name, epoch)
-    return value if value == value else None
+    return value if math.isfinite(value) else None
 
 
 def duration(seconds: float | None) -> str:
@@ -151,8 +157,9 @@ class PlainLines:
     def _line(self, event: TrialEnded) -> str:
         record, score = event.record, self.tally.plan.study.score.name
         value = score_of(record, self.tally.plan)
-        outcome = f"{score} {value:.4f}" if value is not None else (record.error.splitlines() or ["no score"])[0]
-        head = f"[{self.tally.finished}/{self.tally.total}] {event.trial.cell.label} seed {event.trial.seed}"
+        said = (record.error.splitlines() or ["no score"])[0]
+        outcome = said if record.is_failed or value is None else f"{score} {value:.4g}"
+        head = f"[{self.tally.finished}/{self.tally.total}] {told(event.trial, self.tally.plan)}"
         return f"{head}: {record.status}, {outcome}, {duration(record.seconds)}; {duration(self.tally.left)} left"
 
 
@@ -181,7 +188,7 @@ class JsonLines:
         if isinstance(event, TrialStarted):
             return {"event": "started", "trial": event.trial.id, "from_epoch": event.from_epoch}
         if isinstance(event, EpochDone):
-            finite = {name: value for name, value in event.scores.items() if value == value}
+            finite = {name: value for name, value in event.scores.items() if math.isfinite(value)}
             return {"event": "epoch", "trial": event.trial.id, "epoch": event.epoch, "scores": finite}
         if isinstance(event, TrialEnded):
             value = score_of(event.record, self.tally.plan)
