@@ -234,7 +234,7 @@ class _Case:
             why = "what is compared changes nothing: the scores are equal with every seed"
             return "not testable here", why, everything, None
         if p <= self.asking.test.alpha:
-            look = self.best
+            look = next((look for look in self.looks if look.p <= level), self.best)
             early = f"decided with {len(look.values)} seeds" if len(look.values) < self.complete else ""
             return ("supported" if look.support <= look.refute else "refuted"), early, look.values, None
         latest = self.looks[-1].values

@@ -12,6 +12,7 @@ from scipy import stats
 
 from lab.analysis.claims import Verdict, spreads, verdicts
 from lab.analysis.rows import gather
+from lab.analysis.sequential import overall
 from lab.records.store import Store
 
 WIGGLE = [0.01, -0.02, 0.0, 0.02, -0.01, 0.015, -0.005, 0.01]
@@ -214,6 +215,12 @@ def test_a_claim_that_was_decided_at_a_look_stays_decided():
     assert only(judged(scores, more("a", "b"), method="paired_t")).verdict == "undecided"
 
 
+def test_a_claim_is_told_as_it_stood_when_it_was_decided_first():
+    verdict = only(judged(pair(0.1), more("a", "b"), looks=(4, 6, 8)))
+    assert (verdict.effect.n, verdict.reason, verdict.seeds) == (4, "decided with 4 seeds", 8)
+    assert verdict.effect.low > 0
+
+
 def test_looking_more_often_asks_for_more_at_each_look():
     scores = pair(0.0105)
     assert only(judged(scores, more("a", "b"), method="paired_t")).verdict == "supported"
@@ -221,6 +228,15 @@ def test_looking_more_often_asks_for_more_at_each_look():
     assert later.verdict == "undecided"
     assert later.effect.confidence > 0.95
     assert later.effect.method == "paired t-test over 8 seeds, one of 5 looks"
+
+
+def test_the_chance_of_a_look_counts_all_looks_on_the_sides_that_its_test_has():
+    scores, looks = pair(0.003), (8, 10, 12)
+    direction = only(judged(scores, more("a", "b"), method="paired_t"))
+    equality = only(judged(scores, more("a", "b", sign="==", by=0.015), method="paired_t"))
+    assert only(judged(scores, more("a", "b"), looks=looks)).p == overall(direction.p, looks, sides=2)
+    looked = only(judged(scores, more("a", "b", sign="==", by=0.015), looks=looks))
+    assert looked.p == overall(equality.p, looks, sides=1) != overall(equality.p, looks, sides=2)
 
 
 def test_seeds_after_a_hole_do_not_count_as_a_look():
