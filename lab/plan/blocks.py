@@ -12,8 +12,8 @@ from lab.plan.fractional import Mixed, mix
 from lab.plan.ground import Ground
 from lab.plan.options import as_word
 from lab.plan.plan import short
+from lab.spec.design import Block
 from lab.spec.files import StudyFile
-from lab.spec.study import Block
 
 OPTIONS: Mapping[str, frozenset[str]] = {
     "grid": frozenset({"factors"}),

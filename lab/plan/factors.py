@@ -14,10 +14,10 @@ from lab.plan.conditions import ABSENT, Condition, read_condition, same
 from lab.plan.options import as_word, field_at, is_structural, mark_at, menu_of, value_at
 from lab.plan.wording import Choice, Menu, check_condition
 from lab.spec.change import change
+from lab.spec.design import Levels
 from lab.spec.experiment import Experiment
 from lab.spec.files import StudyFile
 from lab.spec.spec import Level, plain
-from lab.spec.study import Levels
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -9,9 +10,10 @@ from functools import cached_property
 
 from lab.plan.asked import Asked, Asking, claims_hash
 from lab.plan.extension import Extension, seeds_of
+from lab.spec.design import Block
 from lab.spec.experiment import Experiment
 from lab.spec.spec import Level, digest, plain
-from lab.spec.study import Block, Study, Tuned
+from lab.spec.study import Study, Tuned
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Plan:
     source: str = ""
     """The study file's text."""
     file: str = ""
+    profile: str = ""
     claims: tuple[Asked, ...] = ()
     """What is claimed, as these cells can answer it."""
     extension: Extension | None = None
@@ -123,6 +126,12 @@ class Plan:
         return levels
 
     @property
+    def command(self) -> str:
+        """What a person types to run it, or to go on with it."""
+        profile = ["-p", self.profile] if self.profile else []
+        return shlex.join(["lab", "run", self.file, *profile]) if self.file else ""
+
+    @property
     def asking(self) -> Asking:
         """The claims with the rule they are tested by."""
         planned = len(self.study.seeds.values)
@@ -145,6 +154,7 @@ class Plan:
             "name": self.name,
             "question": self.study.question,
             "file": self.file,
+            "command": self.command,
             "source": self.source,
             "score": score.options(),
             "factors": list(self.study.factors),

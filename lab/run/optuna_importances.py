@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lab.records.store import Store
 from lab.run.optuna_sampling import Sampling
-from lab.spec.study import Score
+from lab.spec.design import Score
 
 LEAST_SETTINGS = 4
 """Finished settings from which an importance says anything."""

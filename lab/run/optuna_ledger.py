@@ -16,8 +16,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from lab.run.optuna_storage import Dimension, distribution, study_id
+from lab.spec.design import Score
 from lab.spec.spec import Level
-from lab.spec.study import Score
 
 LONGEST_CURVE = 100
 """Intermediate scores shown of a planned trial, evenly spread over its epochs."""

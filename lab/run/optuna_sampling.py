@@ -17,8 +17,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from lab.run.optuna_storage import Dimension, answering, distribution, study_id
+from lab.spec.design import Pruner, Sampler, Score
 from lab.spec.spec import Level, digest
-from lab.spec.study import Pruner, Sampler, Score
 
 FORBIDDEN = "forbidden"
 """How a setting ends that the study's constraints refuse."""

@@ -25,8 +25,8 @@ from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, Jour
 from optuna.study import StudyDirection
 
 from lab.errors import LabError, Place
+from lab.spec.design import Score
 from lab.spec.spec import Level
-from lab.spec.study import Score
 
 GRACE = 10
 """Seconds after which the lock of a killed process is broken; Optuna's own 30 would block every other writer."""

@@ -26,10 +26,10 @@ from lab.run.optuna_storage import Choices, Dimension
 from lab.run.standing import value_of
 from lab.run.tasks import Task
 from lab.run.tuning import Open, Warn, interval
+from lab.spec.design import Block
 from lab.spec.experiment import Experiment
 from lab.spec.files import StudyFile
 from lab.spec.spec import Level, digest
-from lab.spec.study import Block
 
 LEAST_ALLOWED = 1 / 20
 """Share of the settings asked for that must be allowed by the constraints for the search to go on."""

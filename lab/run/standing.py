@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lab.plan.plan import Plan
 from lab.records.record import FAILED, Record
-from lab.spec.study import Score
+from lab.spec.design import Score
 
 
 @dataclass(frozen=True)

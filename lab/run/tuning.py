@@ -21,9 +21,10 @@ from lab.run.optuna_storage import Choices, Dimension, Interval
 from lab.run.standing import value_of
 from lab.run.tasks import Task
 from lab.spec.change import change
+from lab.spec.design import Score
 from lab.spec.experiment import Experiment
 from lab.spec.spec import Level, digest
-from lab.spec.study import Score, Tuned
+from lab.spec.study import Tuned
 
 Open = Callable[[str, Sought], Sampling]
 """Opens the Optuna study of this name."""

@@ -8,12 +8,13 @@ from typing import Any
 
 from lab.errors import LabError, Place, choose
 from lab.spec.change import change, option_at, spelled
+from lab.spec.design import Levels, Score
 from lab.spec.document import Document
 from lab.spec.experiment import STREAMS, Experiment
 from lab.spec.places import Path, Places
 from lab.spec.problems import as_written, show
 from lab.spec.spec import Family, Spec, fields_of, finite_choices, option_factor, plain
-from lab.spec.study import Levels, Score, Study, Tuned
+from lab.spec.study import Study, Tuned
 from lab.spec.tasks import COSTS, TASKS, Task
 
 

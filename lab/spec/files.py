@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from lab.errors import LabError, Place, choose, raise_all
 from lab.spec.agree import disagreements, with_changes, with_goals, with_study
+from lab.spec.design import Block, Design, Score
 from lab.spec.document import Document, read_document
 from lab.spec.experiment import Experiment
 from lab.spec.places import Path as Way
@@ -21,7 +22,7 @@ from lab.spec.problems import as_written, explain
 from lab.spec.profiles import under_profile
 from lab.spec.project import inside, project_root, shown
 from lab.spec.spec import Spec
-from lab.spec.study import Block, Design, Score, Seeds, Study
+from lab.spec.study import Seeds, Study
 from lab.spec.tasks import TASKS
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -45,6 +46,7 @@ class StudyFile:
     file: str = ""
     text: str = ""
     places: Places = field(default_factory=lambda: Places(""))
+    profile: str = ""
 
 
 def read_experiment(path: Path | str, *, root: Path | None = None) -> Experiment:
@@ -71,7 +73,7 @@ def read_study(path: Path | str, *, profile: str | None = None, root: Path | Non
     raise_all(_each_once(problems))
     study = with_goals(_found(study), _found(base))
     text, places = document.text, document.places
-    return StudyFile(study, with_study(study, _found(base)), name, shown(path, root), text, places)
+    return StudyFile(study, with_study(study, _found(base)), name, shown(path, root), text, places, profile or "")
 
 
 def check_study(path: Path | str, *, root: Path | None = None) -> list[LabError]:

@@ -9,9 +9,10 @@ from lab.records.record import Origin, Record
 from lab.records.store import Store
 from lab.records.timings import Timing, estimate, learn, load, save, timed
 from lab.spec.datasets import Pattern
+from lab.spec.design import Score
 from lab.spec.experiment import Experiment, Training
 from lab.spec.models.gin import Gin
-from lab.spec.study import Score, Seeds, Study
+from lab.spec.study import Seeds, Study
 
 SMALL, LARGE = (
     Cell({"model.width": width}, Experiment(dataset=Pattern(), model=Gin(width=width), training=Training(epochs=10)))

@@ -15,9 +15,10 @@ from lab.records.timings import Timing
 from lab.report.plan_text import plan_data, plan_text
 from lab.report.preview import Preview, preview
 from lab.spec.datasets import Pattern
+from lab.spec.design import Block, Score
 from lab.spec.experiment import Experiment
 from lab.spec.models.gin import Gin
-from lab.spec.study import Block, Budget, Score, Seeds, Study, Tuned
+from lab.spec.study import Budget, Seeds, Study, Tuned
 
 
 def cell(width: int, **said: object) -> Cell:

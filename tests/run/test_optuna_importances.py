@@ -11,7 +11,7 @@ from lab.records.store import Store
 from lab.run.optuna_importances import importances_of, keep_importances
 from lab.run.optuna_sampling import Sampling, Sought
 from lab.run.optuna_storage import Choices, Interval
-from lab.spec.study import Goal, Score
+from lab.spec.design import Goal, Score
 
 SPACE = {"model.width": Interval(0.0, 1.0), "model.depth": Interval(0.0, 1.0), "model.norm": Choices(("none", "batch"))}
 

@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from lab.errors import LabError
 from lab.run.optuna_ledger import Ledger, Row
 from lab.run.optuna_storage import Choices, Interval, open_storage
-from lab.spec.study import Score
+from lab.spec.design import Score
 
 SCORE = Score(name="valid.acc", goal="max")
 DIMENSIONS = {"model.norm": Choices(("batch", "none")), "seed": Interval(0, 2, is_whole=True)}
