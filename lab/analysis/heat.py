@@ -109,14 +109,12 @@ def _joined(cell: str, maps: Sequence[_Ratios]) -> Heat:
 
 
 def _binned(told: _Ratios, edges: np.ndarray) -> Floats:
-    """The middle of each column's readings; a column without any takes its neighbour's, whose window covers it."""
+    """The middle of each column's readings; one without any shows the last one before it, whose window covers it."""
     column = np.clip(np.searchsorted(edges, told.steps, side="right") - 1, 0, len(edges) - 2)
-    binned = np.full((len(told.blocks), len(edges) - 1), np.nan)
+    last = np.searchsorted(told.steps, edges[:-1], side="right") - 1
+    binned = np.where(last >= 0, told.values[:, np.maximum(last, 0)], np.nan)
     for place in np.unique(column):
         binned[:, place] = _middle(told.values[:, column == place].T)
-    for place in range(1, binned.shape[1]):
-        if not np.any(column == place):
-            binned[:, place] = binned[:, place - 1]
     return binned
 
 

@@ -10,6 +10,8 @@ from lab.report.sheets import Entry, Head, Sheet
 
 SNUG = 20
 """Characters that are never broken over two lines."""
+LONG = 40
+"""Rows from which a table scrolls by itself."""
 MOST_ROWS = 500
 """Rows of a table on a page; the data file has the rest."""
 
@@ -36,9 +38,10 @@ def table(sheet: Sheet, place: str) -> str:
     head = tag("thead", tag("tr", *(_head(each) for each in sheet.heads)))
     body = tag("tbody", *(tag("tr", *map(_entry, row, sheet.heads)) for row in shown))
     left = len(sheet.rows) - len(shown)
-    note = f"{sheet.note} The first {len(shown):,} of {len(sheet.rows):,} rows." if left > 0 else sheet.note
+    note = f"{sheet.remark} The first {len(shown):,} of {len(sheet.rows):,} rows." if left > 0 else sheet.remark
     grid = tag("table", tag("caption", text(sheet.title)), head, body, id=f"{place}-{sheet.name}-table")
-    framed = tag("div", grid, class_="scroll", tabindex="0", role="region", aria_label=sheet.title)
+    kind = "scroll long" if len(shown) > LONG else "scroll"
+    framed = tag("div", grid, class_=kind, tabindex="0", role="region", aria_label=sheet.title)
     return framed + (tag("p", text(note), class_="note") if note else "")
 
 

@@ -12,7 +12,7 @@ from lab.report import figures
 from lab.report.canvas import Canvas, lead, panels
 from lab.report.contents import failures_sheet, findings_sheet
 from lab.report.markup import folded, table, tag, terms, text
-from lab.report.numbers import NONE, count, number, plain
+from lab.report.numbers import NONE, count, plain
 from lab.report.of_scores import lines_of
 from lab.report.report import Report
 from lab.report.sheets import Entry, Head, Sheet, value, words
@@ -20,7 +20,6 @@ from lab.report.text import facts
 
 MOST_PANELS = 12
 """Cells with a learning curve and a map of their own."""
-RAISED = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def curves(report: Report, canvas: Canvas, place: str) -> str:
@@ -65,7 +64,7 @@ def health(report: Report, canvas: Canvas, place: str) -> str:
         f"Each block's {told[0].measure} at a step of training, the middle of up to three seeds. About a thousandth is "
         "usual; far darker blocks barely learn, far brighter ones are torn about."
     )
-    ends = (f"10{number(end, 1).translate(RAISED)}" for end in (figures.HEAT_LOW, figures.HEAT_HIGH))
+    ends = (f"1 / {float(f'{10**-end:.0e}'):,.0f}" for end in (figures.HEAT_LOW, figures.HEAT_HIGH))
     scale = tag("div", " <i></i> ".join(map(text, ends)), class_="scale", aria_hidden="true")
     numbers = folded("The numbers of these maps", table(_heat_sheet(told, says), place), class_="bulk")
     return lead(said) + scale + panels(drawn) + numbers

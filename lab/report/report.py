@@ -127,8 +127,7 @@ class Report:
     @property
     def command(self) -> str:
         """What repeats the study, or goes on with it."""
-        said = next((origin.command for origin in self.origins if origin.command), "")
-        return said or (f"lab run {self.outline.file}" if self.outline.file else "")
+        return self.outline.command or next((origin.command for origin in self.origins if origin.command), "")
 
     @cached_property
     def seconds(self) -> float:

@@ -41,6 +41,11 @@ class Sheet:
     note: str = ""
     """What marks mean, and by which method numbers are."""
 
+    @property
+    def remark(self) -> str:
+        """The note as a sentence."""
+        return f"{self.note[0].upper()}{self.note[1:].rstrip('.')}." if self.note else ""
+
 
 def words(text: str, tone: str = "") -> Entry:
     """A text."""

@@ -59,7 +59,7 @@ def markdown_of(said: Words, tables: Sequence[Sheet]) -> str:
     lines += [safe(" ".join(said.sentences)), ""]
     for sheet in tables:
         lines += [f"## {safe(sheet.title)}", "", *_md_table(sheet), ""]
-        lines += [f"*{safe(sheet.note)}*", ""] if sheet.note else []
+        lines += [f"*{safe(sheet.remark)}*", ""] if sheet.note else []
     if said.command:
         fence = "`" * (3 + max(map(len, re.findall(r"`+", said.command)), default=0))
         lines += ["To repeat it:", "", fence, said.command, fence, ""]

@@ -38,7 +38,15 @@ def scrolled(told) -> None:
     for place in range(0, height, 600):
         told.page.evaluate(f"scrollTo({{top: {place}, behavior: 'instant'}})")
         told.page.wait_for_timeout(60)
-    told.page.wait_for_function(DRAWN, timeout=20_000)
+    until_drawn(told)
+
+
+def until_drawn(told) -> None:
+    """Wait for the figures; the page's policy forbids what playwright waits with."""
+    end = time.monotonic() + 30
+    while not told.page.evaluate(DRAWN):
+        assert time.monotonic() < end, told.said
+        told.page.wait_for_timeout(50)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +129,7 @@ def test_on_paper_everything_is_drawn_and_fits(tab, full):
     told.page.wait_for_load_state("load")
     told.page.emulate_media(media="print", color_scheme="light")
     told.page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    told.page.wait_for_function(DRAWN, timeout=20_000)
+    until_drawn(told)
     assert told.page.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
     assert told.page.evaluate("[...document.querySelectorAll('details:not(.bulk)')].every(each => each.open)")
     widths = told.page.evaluate("[...document.querySelectorAll('.plot svg.main-svg')].map(each => each.clientWidth)")
