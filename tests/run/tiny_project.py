@@ -114,7 +114,7 @@ def run_in_process(root: Path, file: str, jobs: int) -> None:
     raise SystemExit(result.exit_code)
 
 
-def until(holds: Callable[[], object], seconds: float = 40.0) -> None:
+def until(holds: Callable[[], object], seconds: float = 150.0) -> None:
     """Wait for something to become true."""
     deadline = time.monotonic() + seconds
     while not holds():
