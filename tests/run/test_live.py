@@ -56,7 +56,7 @@ def steps(store: Store, run, key: str) -> list[int]:
     return sorted(point.step for point in client(store).get_metric_history(run.info.run_id, key))
 
 
-def eventually(look, seconds: float = 20.0):
+def eventually(look, seconds: float = 90.0):
     end = time.monotonic() + seconds
     while not (found := look()) and time.monotonic() < end:
         time.sleep(0.1)

@@ -109,7 +109,7 @@ def test_signs_of_life_reach_the_file(tmp_path: Path) -> None:
         claims.take("a-0")
         place = tmp_path / "a-0.json"
         os.utime(place, (1, 1))
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while place.stat().st_mtime < 2 and time.monotonic() < deadline:
             time.sleep(0.1)
         assert time.time() - place.stat().st_mtime < 10

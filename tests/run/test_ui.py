@@ -61,7 +61,7 @@ def below(process: subprocess.Popen) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
 
-def all_gone(processes: list[psutil.Process], seconds: float = 20) -> bool:
+def all_gone(processes: list[psutil.Process], seconds: float = 60) -> bool:
     _, alive = psutil.wait_procs(processes, timeout=seconds)
     return not alive
 
