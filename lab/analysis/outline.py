@@ -41,6 +41,8 @@ class Outline:
     notes: tuple[str, ...] = ()
     aliases: tuple[tuple[str, ...], ...] = ()
     """Groups of main effects and interactions ("a", "a x b") that a fraction cannot tell apart."""
+    command: str = ""
+    """What runs it, or goes on with it."""
     source: str = ""
     """The study file's text."""
     asking: Asking = field(default_factory=Asking)
@@ -66,6 +68,7 @@ class Outline:
             notes=tuple(said.get("notes", ())),
             aliases=tuple(tuple(group) for group in said.get("aliases", ())),
             asking=Asking.of(said.get("claims", {})),
+            command=said.get("command", ""),
             source=said.get("source", ""),
         )
 

@@ -57,6 +57,7 @@ def expand(study_file: StudyFile, *, count_params: Count | None = None) -> Plan:
         aliases=aliases,
         source=study_file.text,
         file=study_file.file,
+        profile=study_file.profile,
         claims=claims,
         extension=extension_of(study_file.study),
     )

@@ -151,4 +151,4 @@ def typed(plan: Plan) -> str:
     name = Path(sys.argv[0]).name
     if name in ("lab", "__main__.py") and len(sys.argv) > 1:
         return shlex.join(["lab", *sys.argv[1:]])
-    return shlex.join(["lab", "run", plan.file]) if plan.file else ""
+    return plan.command

@@ -69,5 +69,5 @@ def spent(budget: Budget, standing: Standing) -> str:
         (budget.gpu_hours, standing.gpu_hours, "GPU hours"),
     ):
         if limit is not None and used >= limit:
-            return f"the budget is spent: {used:.2f} of {limit:g} {unit}"
+            return f"the budget is spent: {used:.3g} of {limit:g} {unit}"
     return ""

@@ -195,3 +195,9 @@ def test_reporting_loads_none_of_the_heavy_libraries(tmp_path: Path) -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert json.loads(ended.stdout.splitlines()[-1]) == []
+
+
+def test_the_command_is_the_study_s_own_whatever_was_typed_where_its_trials_came_from(tmp_path: Path) -> None:
+    study = planted(tmp_path, [0.80, 0.80, 0.90, 0.80])
+    study.store.write_plan(study.outline | {"command": "lab run studies/planted.yaml -p quick"})
+    assert study_report(study.store, "planted").command == "lab run studies/planted.yaml -p quick"

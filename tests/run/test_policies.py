@@ -80,7 +80,7 @@ def test_hours_are_summed_and_those_on_a_gpu_apart(tiny: Tiny) -> None:
     standing.add(told(plan.cells[0], 0, 0.5, seconds=1800.0, origin=Origin(device="cpu")))
     assert spent(Budget(hours=1.0), standing) == ""
     standing.add(told(plan.cells[0], 1, 0.5, seconds=1800.0, origin=Origin(device="NVIDIA H200")))
-    assert "1.00 of 1 hours" in spent(Budget(hours=1.0), standing)
+    assert "1 of 1 hours" in spent(Budget(hours=1.0), standing)
     assert spent(Budget(gpu_hours=1.0), standing) == ""
     assert spent(Budget(), standing) == ""
 

@@ -10,10 +10,12 @@ import pytest
 from tiny_project import Tiny
 
 from lab.cli.running import pending
+from lab.plan.designs import expand
 from lab.plan.plan import Plan, Trial
 from lab.records.record import Record, Status
 from lab.run.events import EpochDone, TrialEnded
 from lab.run.progress import JsonLines, PlainLines, Tally
+from lab.spec.files import read_study
 
 STUDY = "factors: {training.lr: [1e-2, 5.0], model.residual: off}\nseeds: {values: 2, noise_floor: 1}\n"
 
@@ -72,3 +74,10 @@ def test_failed_trials_count_as_to_do_when_they_are_taken_up_again(tiny: Tiny) -
     planned = len(plan.all_trials)
     assert pending(plan, tiny.store) == planned - 2
     assert pending(plan, tiny.store, retry_failed=True) == planned - 1
+
+
+def test_a_plan_knows_the_command_that_runs_it_under_its_profile(tiny: Tiny) -> None:
+    plan = tiny.study(STUDY + "profiles: {quick: {seeds: 1}}\n")
+    quick = expand(read_study(tiny.root / plan.file, profile="quick"))
+    assert (plan.command, quick.command) == ("lab run studies/question.yaml", "lab run studies/question.yaml -p quick")
+    assert quick.outline()["command"] == quick.command
