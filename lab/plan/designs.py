@@ -20,8 +20,10 @@ from lab.plan.options import menu_of
 from lab.plan.plan import Cell, Plan
 from lab.plan.power import lowest_p
 from lab.plan.spoken import Spoken, read_claims
+from lab.spec.design import Block
 from lab.spec.experiment import Experiment
 from lab.spec.files import StudyFile
+from lab.spec.study import Study
 
 MOST_COUNTED = 5_000
 """Combinations of the whole grid that are gone through to tell what a smaller design spares."""
@@ -126,6 +128,18 @@ def _notes(cells: Cells, drawings: Sequence[Drawing], *, is_matched: bool) -> It
         yield f"sizes are matched by {rules.match.by} when the models are built; until then cells are as written"
     if len(cells.found) > 1 and len(study.seeds.values) < ENOUGH_SEEDS:
         yield _few_seeds(len(study.seeds.values))
+    yield from _test_note(study, [drawing.block for drawing in drawings])
+
+
+def _test_note(study: Study, blocks: Sequence[Block]) -> Iterator[str]:
+    """A score that picks epochs or settings on the test graphs is no longer one of unseen graphs."""
+    searched = [score for block in blocks for score in block.objectives or ()]
+    for score in dict.fromkeys([study.score, *searched]):
+        if score.name.startswith("test.") and (score.at == "best_epoch" or score in searched):
+            yield (
+                f"{score.name} is chosen by on the test graphs, so it flatters: choose by the valid score, "
+                f"and name this one as `final`"
+            )
 
 
 def _few_seeds(count: int) -> str:

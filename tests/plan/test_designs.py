@@ -506,3 +506,10 @@ def test_one_out_is_part_of_the_grid_with_the_base(study_of, drawn):
     grid, one_out = (expand(study_of(factors=factors, design=kind)) for kind in ("grid", "one_out"))
     assert ids(one_out) <= ids(grid)
     assert len(one_out.cells) == 1 + sum(len(said["values"]) - 1 for said in factors.values())
+
+
+def test_choosing_by_the_test_graphs_is_remarked_upon(study_of):
+    chosen = expand(study_of(factors={"model.layers": [2, 4]}, score={"name": "test.acc"})).notes
+    assert any("test.acc is chosen by on the test graphs" in note for note in chosen)
+    last = expand(study_of(factors={"model.layers": [2, 4]}, score={"name": "test.acc", "at": "last_epoch"})).notes
+    assert last == ()
