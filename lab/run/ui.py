@@ -23,7 +23,7 @@ from lab.run.tracking import Address, address, prepare
 HOST = "127.0.0.1"
 MLFLOW_PORT, OPTUNA_PORT = 5000, 8080
 """Ports taken when nobody asks for others and they are free."""
-PATIENCE = 120.0
+PATIENCE = 240.0
 """Seconds that a server is given until it answers."""
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
