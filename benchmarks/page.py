@@ -24,6 +24,7 @@ from lab.report.report import study_report  # noqa: E402
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 OPENINGS = 5
+PATIENCE = 120_000
 SHOWN = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime / 1000"
 FIGURE = ".plot svg.main-svg"
 
@@ -48,7 +49,7 @@ def opening(browser, path: Path) -> tuple[float, float, float]:
     tab = context.new_page()
     start, used = time.perf_counter(), of_tabs()
     tab.goto(path.as_uri(), wait_until="commit")
-    tab.locator(FIGURE).first.wait_for(state="attached")
+    tab.locator(FIGURE).first.wait_for(state="attached", timeout=PATIENCE)
     drawn = time.perf_counter() - start
     used = of_tabs() - used
     shown = tab.evaluate(SHOWN)
