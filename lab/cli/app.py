@@ -120,7 +120,8 @@ def run(
     """Run a study, or what is left of it: the same command again goes on where the last one ended.
 
     Finished trials are never run twice, also when several `lab run` work on one study at once. Ctrl-C ends cleanly.
-    Exit code 0: everything is in; 1: a trial failed or the run was stopped; 2: a mistake in a file or an option.
+    Exit code 0: everything is in; 1: a trial failed or the study was stopped; 2: a mistake in a file or an option;
+    130: Ctrl-C.
     """
     if smoke:
         from lab.cli.checking import smoke_file
@@ -227,7 +228,7 @@ def show(
     plugin: Plugins = (),
     json: AsJson = False,
 ) -> int:
-    """Show what there is to choose from: models, datasets, factors, probes, with their options and choices."""
+    """Show what there is to choose from: models, datasets, tasks, probes, rules, with their options and choices."""
     from lab.spec.plugins import load_plugins
     from lab.spec.tables import print_show
 

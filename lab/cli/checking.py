@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.cli.planning import read_file, read_plan
+from lab.cli.planning import read_plan
 from lab.errors import LabError
 from lab.plan.plan import Plan
 from lab.report.numbers import count
 from lab.run.timing import Trace, no_ops, trace_cells
-from lab.spec.files import kind_of
+from lab.spec.files import kind_of, profiles_in
 
 SMOKE_STEPS = 2
 
@@ -42,7 +42,7 @@ def profiles_of(file: Path) -> list[str | None]:
     """The plain file, then each of its profiles."""
     if kind_of(file) != "study":
         return [None]
-    return [None, *read_file(file, None).study.profiles]
+    return [None, *profiles_in(file)]
 
 
 def _check(file: Path, *, build: bool, loud: bool) -> Checked:

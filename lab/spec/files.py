@@ -80,16 +80,23 @@ def check_study(path: Path | str, *, root: Path | None = None) -> list[LabError]
     """Every mistake of a study file, the plain file's and each profile's."""
     path, root = Path(path), root or project_root(Path(path))
     try:
-        profiles = read_document(path, shown(path, root)).data.get("profiles")
+        profiles = profiles_in(path)
     except LabError as error:
         return list(error.problems)
     problems: list[LabError] = []
-    for profile in (None, *(profiles if isinstance(profiles, Mapping) else ())):
+    for profile in (None, *profiles):
         try:
             read_study(path, profile=profile, root=root)
         except LabError as error:
             problems += error.problems
     return _each_once(problems)
+
+
+def profiles_in(path: Path | str) -> list[str]:
+    """The names of a file's profiles, whatever else is wrong with it."""
+    document = read_document(Path(path), shown(Path(path), project_root(Path(path))))
+    profiles = document.data.get("profiles")
+    return list(profiles) if isinstance(profiles, Mapping) else []
 
 
 def kind_of(path: Path | str) -> Literal["study", "experiment"]:
