@@ -249,10 +249,10 @@ def test_a_server_that_hangs_is_one_warning_and_holds_nobody_up(store, plan, mon
         live = Live(plan, store, uri, say=said.append)
         started = time.perf_counter()
         hear(live, store, chain.from_iterable(life(trial) for trial in plan.all_trials))
-        assert time.perf_counter() - started < 1
+        assert time.perf_counter() - started < 5
         asked = time.perf_counter()
         assert not live.stop(0.5)
-        assert time.perf_counter() - asked < 2
+        assert time.perf_counter() - asked < 5
         (writer,) = (thread for thread in threading.enumerate() if thread.name == "mlflow")
         writer.join(20)
         assert not writer.is_alive()
