@@ -20,8 +20,7 @@ from lab.run.optuna_storage import open_storage
 from lab.run.publish import publish
 
 FOREIGN = ("ERR_NAME_NOT_RESOLVED", "ERR_INTERNET_DISCONNECTED", "status of 404", "ResizeObserver loop")
-"""What the pages of others complain of by themselves: they look for icons and for news on the network, and lay themselves
-out in more than one frame when the machine is busy."""
+"""What the pages of others say by themselves: they look for icons and news, and lay themselves out late."""
 
 
 @pytest.fixture(scope="module")
