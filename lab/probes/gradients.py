@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lab.probes.chunk import GUARD, TOTAL, TOTALS, Chunk
 from lab.probes.probe import RING, Probe, Subject
+from lab.records.chunk import GUARD, TOTAL, TOTALS, Chunk
 from lab.spec.probes import Gradients
 
 STATISTICS = (

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lab.probes.chunk import Chunk
 from lab.probes.layout import Layout
+from lab.records.chunk import Chunk
 from lab.spec.probes import ProbeSpec
 
 RING = 64

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pyarrow as pa
 
-from lab.probes.chunk import Chunk
+from lab.records.chunk import Chunk
 
 EXACT_STEPS = 200
 """Steps at the start that are kept as they were read."""

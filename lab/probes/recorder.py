@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
-from lab.probes.chunk import Chunk
 from lab.probes.probe import Probe, Subject, probe_of
 from lab.probes.readings import Readings, combine
 from lab.probes.retold import with_matrices
 from lab.probes.summary import Point, Summary
+from lab.records.chunk import Chunk
 from lab.records.judge import with_cancelled
 from lab.spec.probes import Gradients, ProbeSpec
 

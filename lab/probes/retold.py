@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lab.probes.chunk import TOTAL, TOTALS, Chunk
 from lab.probes.summary import MAX_POINTS, Point, Summary
+from lab.records.chunk import TOTAL, TOTALS, Chunk
 from lab.records.judge import cancelled
 
 MATRICES = b"matrices"

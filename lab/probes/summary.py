@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lab.probes.chunk import GUARD, Chunk
+from lab.records.chunk import GUARD, Chunk
 
 Point = tuple[str, int, float]
 """Key, step and value."""

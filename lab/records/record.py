@@ -101,7 +101,7 @@ class Record:
         said["history"] = {key: tuple(map(float, values)) for key, values in said["history"].items()}
         said["scores"] = _floats(said["scores"])
         said["seconds"] = float(said["seconds"])
-        said["findings"] = tuple(Finding(**each | _floats(each, "value", "threshold")) for each in said["findings"])
+        said["findings"] = tuple(map(_finding, said["findings"]))
         origin = said["origin"]
         said["origin"] = Origin(**origin | {"data_lines": _floats(origin.get("data_lines", {}))})
         known = {option.name for option in dataclasses.fields(cls)}
@@ -114,6 +114,11 @@ def _parsed(text: str) -> dict[str, Any]:
         return dict(from_json(text, allow_inf_nan=False))
     except ValueError:
         return dict(json.loads(text))
+
+
+def _finding(said: Mapping[str, Any]) -> Finding:
+    evidence = tuple((int(step), float(value)) for step, value in said.get("evidence", ()))
+    return Finding(**{**said, **_floats(said, "value", "threshold"), "evidence": evidence})
 
 
 def _floats(said: Mapping[str, Any], *only: str) -> dict[str, float]:

@@ -25,6 +25,14 @@ class Finding:
     value: float | None = None
     threshold: float | None = None
     says: str = ""
+    means: str = ""
+    """What it likely means."""
+    remedy: str = ""
+    """What to try."""
+    explained_by: str = ""
+    """The rule whose finding is the likelier cause of this one; empty for a finding that stands by itself."""
+    evidence: tuple[tuple[int, float], ...] = ()
+    """The last readings behind it, (step, value)."""
 
 
 class RuleSpec(Family):

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lab.data.batching import Prepared
-from lab.probes.chunk import TOTAL, Chunk
 from lab.probes.gradients import STATISTICS
 from lab.probes.probe import RING, Subject
 from lab.probes.recorder import Recorder
+from lab.records.chunk import TOTAL, Chunk
 from lab.spec.experiment import Experiment
 from lab.spec.probes import Gradients
 from lab.train.build import build_model

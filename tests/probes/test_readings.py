@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.probes.chunk import Chunk
 from lab.probes.readings import EXACT_STEPS, WINDOW, Readings, combine
+from lab.records.chunk import Chunk
 
 pytestmark = pytest.mark.torch
 

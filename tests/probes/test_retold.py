@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lab.probes.chunk import TOTAL, TOTALS, Chunk
 from lab.probes.readings import Readings
 from lab.probes.retold import NEEDED, retold, with_matrices
 from lab.probes.summary import MAX_POINTS, Summary
+from lab.records.chunk import TOTAL, TOTALS, Chunk
 from lab.records.judge import with_cancelled
 
 

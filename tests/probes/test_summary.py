@@ -11,10 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.probes.chunk import TOTAL, TOTALS, Chunk
 from lab.probes.gradients import STATISTICS
 from lab.probes.layout import Layout
 from lab.probes.summary import MAX_BLOCKS, MAX_POINTS, Point, Summary, block_of, blocks_of
+from lab.records.chunk import TOTAL, TOTALS, Chunk
 
 pytestmark = pytest.mark.torch
 

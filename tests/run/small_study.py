@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from lab.plan.plan import Cell, Plan, Trial
-from lab.probes.chunk import TOTAL, TOTALS, Chunk
 from lab.probes.readings import combine, table
 from lab.probes.retold import NEEDED, with_matrices
+from lab.records.chunk import TOTAL, TOTALS, Chunk
 from lab.records.record import Origin, Record
 from lab.records.store import Store
 from lab.run.events import EpochDone, Event, Measured, TrialEnded, TrialStarted

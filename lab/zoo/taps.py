@@ -1,0 +1,32 @@
+"""Taps: the places of a model that probes look at, named by what passes there. They own nothing and change nothing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+Kind = Literal["block", "norm", "relu", "gate", "attention", "logits"]
+"""What passes a tap: a block's output, a norm's, a ReLU's, gates in [0, 1], attention weights, or the read-out's."""
+
+
+class Tap(nn.Module):
+    """An identity that says what passes it; probes hook it, and without probes it costs one call.
+
+    A module whose own output is worth a look needs no tap: a class attribute `tapped` of the same kinds marks it.
+    """
+
+    def __init__(self, kind: Kind) -> None:
+        super().__init__()
+        self.tapped: Kind = kind
+
+    def forward(self, told: Tensor, allowed: Tensor | None = None) -> Tensor:
+        """The tensor as it is: [graphs, nodes, ...], or attention [graphs, heads, rows, columns] with what it may read.
+
+        `allowed` broadcasts to the attention weights; 1 where a row may read a column.
+        """
+        return told
+
+    def extra_repr(self) -> str:
+        """What print shows between the brackets."""
+        return self.tapped
