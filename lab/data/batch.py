@@ -26,11 +26,13 @@ class Shape:
     """Numbers a node carries; 0 where it carries a token."""
     targets: int = 0
     """Numbers to predict; 0 where classes are told apart."""
+    pairs: int = 0
+    """Numbers a model puts out for every ordered pair of nodes; 0 where it is asked about single nodes."""
 
     @property
     def outputs(self) -> int:
-        """Channels a model puts out for each node."""
-        return self.classes or self.targets
+        """Channels a model puts out for each node, or for each ordered pair of nodes."""
+        return self.pairs or self.classes or self.targets
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,24 @@ TASKS: dict[str, Task] = {
         },
         goals={"acc": "max", "acc_batches": "max", "plain_acc": "max", "loss": "min"},
     ),
+    "classify_pairs": Task(
+        name="classify_pairs",
+        says="say of every ordered pair of nodes whether both are of one class",
+        scores={
+            "acc": "share of all pairs that were right",
+            "balanced_acc": "mean of the shares found among pairs of one class and among the others",
+            "false_positives": "share of all pairs that were wrongly called of one class",
+            "false_negatives": "share of all pairs that were wrongly called of two classes",
+            "loss": "mean loss",
+        },
+        goals={
+            "acc": "max",
+            "balanced_acc": "max",
+            "false_positives": "min",
+            "false_negatives": "min",
+            "loss": "min",
+        },
+    ),
     "regress_nodes": Task(
         name="regress_nodes",
         says="predict a number for every node",

@@ -8,6 +8,9 @@ from lab.data.batch import IGNORED, Batch, Shape
 
 CLASSIFY = Shape(nodes=9, classes=3, tokens=4)
 REGRESS = Shape(nodes=9, features=3, targets=2)
+PAIRS = Shape(nodes=9, classes=3, tokens=4, pairs=1)
+SHAPES = {"classify_nodes": CLASSIFY, "classify_pairs": PAIRS, "regress_nodes": REGRESS}
+"""A small shape for each task."""
 
 
 def small_batch(shape: Shape, *, seed: int = 0, dtype: torch.dtype = torch.float32) -> Batch:

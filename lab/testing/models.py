@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lab.data.batch import IGNORED, Batch, Shape
 from lab.spec.models import ModelSpec
 from lab.spec.spec import fields_of, finite_choices, option_factor
-from lab.testing.batches import CLASSIFY, REGRESS, small_batch
+from lab.testing.batches import SHAPES, small_batch
 from lab.testing.settings import changed, named, one_changed
 
 DRAWS = 6
@@ -37,24 +37,29 @@ def check_model(
         for setting in (base, *one_changed(base)):
             check_model(setting, shape=shape, padding=padding, dtype=dtype)
         return
-    shape = shape or (CLASSIFY if "classify_nodes" in spec.tasks else REGRESS)
+    shape = shape or SHAPES[spec.tasks[0]]
     model, batch = _draw(spec, shape, dtype, seed=0)
     logits = model(batch)
-    expected = (*batch.mask.shape, shape.outputs)
+    expected = (*_asked(batch.mask, shape).shape, shape.outputs)
     assert logits.shape == expected, f"{named(spec)} puts out {tuple(logits.shape)}, not {expected}"
-    assert logits[batch.mask].isfinite().all(), f"{named(spec)} puts out numbers that are not finite"
+    assert logits[_asked(batch.mask, shape)].isfinite().all(), f"{named(spec)} puts out numbers that are not finite"
     _check_redrawing(spec, model)
     _check_gradients(spec, shape, dtype)
     for training in (True, False):
         _without_dropout(model.train(training))
-        _check_relabelling(spec, model, batch)
+        _check_relabelling(spec, model, batch, shape)
         if padding:
-            _check_padding(spec, model, batch)
+            _check_padding(spec, model, batch, shape)
+
+
+def _asked(mask: Tensor, shape: Shape) -> Tensor:
+    """Which outputs count: those of real nodes, or of pairs of them."""
+    return mask[:, :, None] & mask[:, None, :] if shape.pairs else mask
 
 
 def check_off_levels(spec: ModelSpec, *, shape: Shape | None = None) -> None:
     """A part that is switched off is in no module that it would not be in when on."""
-    shape = shape or (CLASSIFY if "classify_nodes" in spec.tasks else REGRESS)
+    shape = shape or SHAPES[spec.tasks[0]]
     for path, field in fields_of(type(spec)):
         mark = option_factor(field)
         if mark is None or not mark.has_off:
@@ -89,7 +94,7 @@ def _check_gradients(spec: ModelSpec, shape: Shape, dtype: torch.dtype) -> None:
     for seed in range(DRAWS):
         model, batch = _draw(spec, shape, dtype, seed=seed)
         exempt = set(getattr(model, "zero_gradient", set)())
-        logits = model(batch)[batch.mask]
+        logits = model(batch)[_asked(batch.mask, shape)]
         (
             logits * torch.randn(logits.shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
         ).sum().backward()
@@ -111,19 +116,16 @@ def _largest(grad: Tensor | None) -> float:
     return 0.0 if grad is None else float(grad.abs().max())
 
 
-def _check_relabelling(spec: ModelSpec, model: nn.Module, batch: Batch) -> None:
+def _check_relabelling(spec: ModelSpec, model: nn.Module, batch: Batch, shape: Shape) -> None:
     """Other names for the nodes are other rows of the same output."""
     random = torch.Generator().manual_seed(1)
     order = torch.stack([_shuffled(int(row.sum()), len(row), random) for row in batch.mask])
     graph = torch.arange(len(order))[:, None]
-    renamed = replace(
-        batch,
-        x=batch.x[graph, order],
-        y=batch.y[graph, order],
-        adjacency=batch.adjacency[graph[..., None], order[:, :, None], order[:, None, :]],
-    )
+    one, both = (graph, order), (graph[..., None], order[:, :, None], order[:, None, :])
+    renamed = replace(batch, x=batch.x[one], y=batch.y[one], adjacency=batch.adjacency[both])
+    asked = _asked(batch.mask, shape)
     with torch.no_grad():
-        known, found = model(batch)[graph, order][batch.mask], model(renamed)[batch.mask]
+        known, found = model(batch)[both if shape.pairs else one][asked], model(renamed)[asked]
     assert _near(found, known), f"{named(spec)} depends on the order of the nodes"
 
 
@@ -131,7 +133,7 @@ def _shuffled(real: int, nodes: int, random: torch.Generator) -> Tensor:
     return torch.cat([torch.randperm(real, generator=random), torch.arange(real, nodes)])
 
 
-def _check_padding(spec: ModelSpec, model: nn.Module, batch: Batch) -> None:
+def _check_padding(spec: ModelSpec, model: nn.Module, batch: Batch, shape: Shape) -> None:
     """More padding, or other numbers on it, change no output of a real node."""
     graphs, nodes = batch.mask.shape
     wide = nodes + 5
@@ -144,8 +146,8 @@ def _check_padding(spec: ModelSpec, model: nn.Module, batch: Batch) -> None:
     y = torch.full((graphs, wide, *batch.y.shape[2:]), IGNORED, dtype=batch.y.dtype)
     y[:, :nodes] = batch.y
     with torch.no_grad():
-        known = model(batch)[batch.mask]
-        found = model(Batch(x, adjacency, mask, y, batch.ids))[mask]
+        known = model(batch)[_asked(batch.mask, shape)]
+        found = model(Batch(x, adjacency, mask, y, batch.ids))[_asked(mask, shape)]
     assert _near(found, known), f"{named(spec)} is touched by padding"
 
 

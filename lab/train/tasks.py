@@ -98,6 +98,59 @@ class ClassifyNodes(Task):
         }
 
 
+class ClassifyPairs(Task):
+    """Binary cross entropy over all ordered pairs of scored nodes: are both of one class?"""
+
+    main = "acc"
+
+    def __init__(self, *, weigh: bool = True) -> None:
+        self.weigh = weigh
+
+    @property
+    def goal(self) -> Literal["max", "min"]:
+        """Accuracy is to rise."""
+        return TASKS["classify_pairs"].goals["acc"]
+
+    def told(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Which pairs are of one class, and which are of two; a pair with an ignored node is neither."""
+        scored = batch.y != IGNORED
+        pairs = scored[:, :, None] & scored[:, None, :]
+        alike = batch.y[:, :, None] == batch.y[:, None, :]
+        return pairs & alike, pairs & ~alike
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Mean over the pairs; weighed, each kind counts by the share of the other, as classes of nodes do."""
+        logits = outputs.squeeze(-1)
+        alike, apart = self.told(batch)
+        counts = torch.stack([alike.sum(), apart.sum()]).to(logits.dtype)
+        weights = counts.flip(0) / counts.sum().clamp(min=1) if self.weigh else torch.ones_like(counts)
+        total = (weights * counts).sum()
+        each = functional.binary_cross_entropy_with_logits(logits, alike.to(logits.dtype), reduction="none")
+        share = weights[0] * alike + weights[1] * apart
+        return torch.where(share > 0, share * each, 0.0).sum() / torch.where(total > 0, total, 1.0), total == 0
+
+    def sums(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Pairs of one class and of two, those of each that were missed, then loss and 1 for the batch."""
+        alike, apart = self.told(batch)
+        said = outputs.squeeze(-1) > 0
+        counts = torch.stack([alike.sum(), apart.sum(), (alike & ~said).sum(), (apart & said).sum()])
+        loss = self.loss(outputs, batch)[0]
+        return torch.cat([counts.double(), torch.stack([loss, torch.ones_like(loss)]).double()])
+
+    def scores(self, sums: list[float]) -> dict[str, float]:
+        """Shares over all pairs of the split; a kind of pair that does not occur is left out of the mean."""
+        alike, apart, lost, false, loss, batches = sums
+        shares = [1 - wrong / count for wrong, count in ((lost, alike), (false, apart)) if count]
+        pairs = alike + apart
+        return {
+            "acc": ratio(pairs - lost - false, pairs),
+            "balanced_acc": ratio(math.fsum(shares), len(shares)),
+            "false_positives": ratio(false, pairs),
+            "false_negatives": ratio(lost, pairs),
+            "loss": ratio(loss, batches),
+        }
+
+
 class RegressNodes(Task):
     """Mean squared error over the real nodes; scored by the mean absolute error."""
 
@@ -141,6 +194,8 @@ def task_of(name: str, shape: Shape, training: Training) -> Task:
     """The task a dataset sets, for data of this shape."""
     if name == "classify_nodes":
         return ClassifyNodes(shape.classes, weigh=training.class_weights == "batch")
+    if name == "classify_pairs":
+        return ClassifyPairs(weigh=training.class_weights == "batch")
     if name == "regress_nodes":
         return RegressNodes()
     raise LabError(f"there is no task '{name}'", hint=choose(name, TASKS))

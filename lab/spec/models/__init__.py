@@ -4,5 +4,6 @@ from lab.spec.models.baselines import DegreeLogreg
 from lab.spec.models.gin import Gin
 from lab.spec.models.graph_transformer import GraphTransformer
 from lab.spec.models.model import ModelSpec
+from lab.spec.models.pair_mlp import PairMlp
 
-__all__ = ["DegreeLogreg", "Gin", "GraphTransformer", "ModelSpec"]
+__all__ = ["DegreeLogreg", "Gin", "GraphTransformer", "ModelSpec", "PairMlp"]
