@@ -102,16 +102,20 @@ class Normaliser(nn.Module):
 
 
 class Attention(nn.Module):
-    """Heads that read the nodes they are allowed to, each with its own share of the channels."""
+    """Heads that read the nodes they are allowed to, each with its own share of the channels.
 
-    def __init__(self, spec: Options) -> None:
+    `positional` takes the place of the map from walk vectors to logits that the spec asks for.
+    """
+
+    def __init__(self, spec: Options, *, positional: nn.Module | None = None) -> None:
         super().__init__()
         self.spec = spec
         content = spec.attention == "content"
         cancelled = spec.attention_norm == "batch" and not spec.norm_first
         weight_share = spec.dropout if spec.attention_dropout is None else spec.attention_dropout
         self.in_projection = InProjection(spec.width, spec.width * (3 if content else 1))
-        self.positional = positional_map(spec) if spec.distance_bias or not content else None
+        mapped = spec.distance_bias or not content
+        self.positional = (positional or positional_map(spec)) if mapped else None
         self.unreachable = Unreachable(spec.unreachable_init) if spec.unreachable == "learned" else None
         if self.unreachable is not None and spec.positional.freeze:
             self.unreachable.requires_grad_(False)

@@ -39,11 +39,11 @@ class FeedForward(nn.Module):
 class EncoderLayer(nn.Module):
     """Attention and feed-forward, each in a residual sum, with a norm before or after it."""
 
-    def __init__(self, spec: Options) -> None:
+    def __init__(self, spec: Options, *, positional: nn.Module | None = None) -> None:
         super().__init__()
         self.norm_first = spec.norm_first
         self.attention_norm = norm(spec.attention_norm, spec.width, masked=spec.masked_norm)
-        self.attention = Attention(spec)
+        self.attention = Attention(spec, positional=positional)
         self.dropout = dropout(spec.dropout)
         self.ff_norm = norm(spec.ff_norm, spec.width, masked=spec.masked_norm)
         self.feed_forward = FeedForward(spec) if spec.feed_forward_kind == "mlp" else Unchanged()
