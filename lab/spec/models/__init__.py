@@ -1,9 +1,10 @@
 """The menu of models: one file a model, every part of it that can be varied."""
 
 from lab.spec.models.baselines import DegreeLogreg
+from lab.spec.models.edge_transformer import EdgeTransformer
 from lab.spec.models.gin import Gin
 from lab.spec.models.graph_transformer import GraphTransformer
 from lab.spec.models.model import ModelSpec
 from lab.spec.models.pair_mlp import PairMlp
 
-__all__ = ["DegreeLogreg", "Gin", "GraphTransformer", "ModelSpec", "PairMlp"]
+__all__ = ["DegreeLogreg", "EdgeTransformer", "Gin", "GraphTransformer", "ModelSpec", "PairMlp"]
