@@ -14,7 +14,7 @@ study: $(STAMP)  ## Run the norm ablation at its quick size and print what it sa
 	$(BIN)/lab run studies/norm_ablation.yaml --profile quick
 
 test: $(STAMP)   ## The whole check: linters, types, layers and every test.
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --durations=20
 
 fast: $(STAMP)   ## The part of the check that needs no torch, in seconds.
 	$(BIN)/python -m pytest -m "not torch and not slow"

@@ -19,8 +19,8 @@ from lab.run.optuna_storage import Dimension, distribution, study_id
 from lab.spec.design import Score
 from lab.spec.spec import Level
 
-LONGEST_CURVE = 100
-"""Intermediate scores shown of a planned trial, evenly spread over its epochs."""
+LONGEST_CURVE = 20
+"""Intermediate scores shown of a planned trial, evenly spread: each costs a write, and MLflow has them all."""
 
 
 @dataclass(frozen=True)
