@@ -25,7 +25,7 @@ def disagreements(study: Study, base: Experiment, document: Document) -> list[La
 
 def with_study(study: Study, base: Experiment) -> Experiment:
     """The base with what the study says of every run: probes, rules, stopping, plug-ins and unpaired streams."""
-    said = {name: getattr(study, name) for name in ("probes", "rules", "stop_run")}
+    said = {name: getattr(study, name) for name in ("probes", "rules", "recorder", "stop_run")}
     changes: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     if "pair" in study.seeds.model_fields_set:
         changes["training.unpaired"] = [stream for stream in STREAMS if stream not in study.seeds.pair]

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from lab.spec.datasets import DatasetSpec
 from lab.spec.models import ModelSpec
 from lab.spec.probes import ProbeSpec
+from lab.spec.recorder import FlightRecorder
 from lab.spec.rules import RuleSpec
 from lab.spec.spec import Factor, Spec, digest, factor
 
@@ -110,6 +111,8 @@ class Experiment(Spec):
     """What is measured on the way."""
     rules: tuple[RuleSpec, ...] = ()
     """What is watched for in the measurements."""
+    recorder: FlightRecorder = FlightRecorder()
+    """What is kept for a replay."""
     plugins: tuple[str, ...] = ()
     """Python files that add models, datasets, probes or rules of one's own, as paths from the project's folder."""
 

@@ -13,6 +13,8 @@ from lab.spec.problems import show
 
 MERGED = (
     "factors", "nuisance", "arms", "budget", "prune", "claims", "test", "retry", "resources", "capture", "stop_run",
+    "rules",
+    "recorder",
 )  # fmt: skip
 """Merged key by key, where null takes a key away; everything else is replaced whole."""
 FIXED = ("lab", "study", "profiles")

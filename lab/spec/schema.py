@@ -32,6 +32,8 @@ def json_schema(kind: FileKind) -> Schema:
     """The schema of one kind of file."""
     spec: type[Spec] = Study if kind == "study" else Experiment
     schema = _plain(spec.model_json_schema())
+    known = schema["$defs"]
+    known["FlightRecorder"] = _either({"const": "off"}, known["FlightRecorder"])
     if kind == "study":
         _accept_shorthands(schema)
     return {"$schema": DIALECT, "title": f"A lab {kind}", **schema}

@@ -11,6 +11,7 @@ from lab.spec.claims import Claim, Extend, Test
 from lab.spec.design import Block, Changes, Design, Levels, Range, Sampler, Score
 from lab.spec.experiment import STREAMS, StopRun, Stream
 from lab.spec.probes import ProbeSpec
+from lab.spec.recorder import FlightRecorder
 from lab.spec.rules import RuleSpec
 from lab.spec.spec import Spec
 
@@ -219,6 +220,8 @@ class Study(Spec):
     """What is measured; the base's when absent."""
     rules: tuple[RuleSpec, ...] | None = None
     """What is watched for; the base's when absent."""
+    recorder: FlightRecorder | None = None
+    """What is kept for a replay; the base's when absent."""
     resources: Resources = Resources()
     """What a trial runs on."""
     retry: Retry = Retry()

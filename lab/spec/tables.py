@@ -19,6 +19,7 @@ from lab.spec.models import ModelSpec
 from lab.spec.models.model import ModelSpec as AnyModel
 from lab.spec.probes import ProbeSpec
 from lab.spec.problems import yaml_word
+from lab.spec.recorder import FlightRecorder
 from lab.spec.rules import RuleSpec
 from lab.spec.spec import Family, Spec, fields_of, finite_choices, option_factor
 from lab.spec.study import Study
@@ -98,7 +99,9 @@ def markdown_reference() -> str:
     """Every word of both files, as one Markdown page."""
     parts = ["# Reference", "Written from the types by `lab`; the same text is in the editor and in `lab show`."]
     parts += ["## The study file", *map(_markdown, _study()), "## The experiment file"]
-    parts += [_markdown(table) for group in ("experiment", "training", "stop_run") for table in _GROUPS[group]()]
+    parts += [
+        _markdown(table) for group in ("experiment", "training", "stop_run", "recorder") for table in _GROUPS[group]()
+    ]
     for name, family in FAMILIES.items():
         parts += [f"## {name.capitalize()}", _markdown(_menu(name))]
         parts += [_markdown(_kind(member)) for _, member in sorted(family.members.items())]
@@ -203,7 +206,7 @@ def _title(spec: type[Spec]) -> str:
 
 def _groups_in(annotation: Any) -> Iterator[type[Spec]]:
     spec = spec_of(annotation)
-    if spec is None or family_of(annotation) is not None or spec is StopRun:
+    if spec is None or family_of(annotation) is not None or spec in (StopRun, FlightRecorder):
         return
     inner = [found for field in spec.model_fields.values() for found in _groups_in(field.annotation)]
     yield from ([] if spec.__name__ == "Design" else [spec])
@@ -229,6 +232,7 @@ _GROUPS: dict[str, Callable[[], tuple[Table, ...]]] = {
     "experiment": _group(Experiment, "experiment"),
     "training": _group(Training, "training"),
     "stop_run": _group(StopRun, "stop_run"),
+    "recorder": _group(FlightRecorder, "recorder"),
     "study": _study,
 }
 
