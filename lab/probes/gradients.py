@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from lab.data.batch import Batch
 from lab.probes.probe import RING, Probe, Subject
 from lab.records.chunk import GUARD, TOTAL, TOTALS, Chunk
 from lab.spec.probes import Gradients
@@ -19,6 +22,8 @@ STATISTICS = (
     "zero_share",
     "nonfinite",
 )
+OF_ALL = (*TOTALS, "stale")
+"""What is told of all parameters together; `stale` is the norm of the gradient found before a step's first backward."""
 
 
 class GradientProbe(Probe):
@@ -37,11 +42,18 @@ class GradientProbe(Probe):
         self._before = self._gradients + self.layout.pieces(subject.weights)
         self._moved = self.layout.pieces(self.moved)
         self.count = len(self.layout.names)
-        self.ring = subject.weights.new_full((RING, 4 * self.count + len(TOTALS)), torch.nan)
+        self.gradients = subject.gradients
+        self.ring = subject.weights.new_full((RING, 4 * self.count + len(OF_ALL)), torch.nan)
         self._steps: list[int] = []
 
     def _is_due(self, step: int) -> bool:
         return step % self.spec.every == 0
+
+    @torch.no_grad()
+    def before_step(self, step: int, batches: Sequence[Batch]) -> None:
+        """Measure what is left of the last step's gradients: nothing, where they were set to zero."""
+        if self._is_due(step):
+            torch.linalg.vector_norm(self.gradients, out=self.ring[len(self._steps), -1])
 
     @torch.no_grad()
     def after_backward(self, step: int) -> None:
@@ -63,21 +75,25 @@ class GradientProbe(Probe):
         row = self.ring[len(self._steps)]
         torch.sub(self.weights, self.moved, out=self.moved)
         torch.stack(torch._foreach_norm(self._moved), out=row[2 * self.count : 3 * self.count])
-        row[4 * self.count :].copy_(totals)
+        row[4 * self.count : -1].copy_(totals)
         self._steps.append(step)
 
-    def flush(self) -> list[Chunk]:
+    def waiting(self) -> Tensor | None:
+        """All rows since the last flush."""
+        return self.ring[: len(self._steps)].flatten() if self._steps else None
+
+    def told(self, host: np.ndarray) -> list[Chunk]:
         """One chunk of statistics by parameter and one of the totals."""
         if not self._steps:
             return []
-        rows = self.ring[: len(self._steps)].cpu().numpy().astype(np.float32)
+        rows = host.reshape(len(self._steps), -1)
         self.ring.fill_(torch.nan)
         steps, self._steps = np.array(self._steps, dtype=np.int32), []
         norms = rows[:, : 4 * self.count].reshape(len(rows), 4, self.count)
         totals = rows[:, 4 * self.count :, None]
         return [
             Chunk(self.spec.kind, steps, self.layout.names, STATISTICS, self._statistics(norms)),
-            Chunk(self.spec.kind, steps, (TOTAL,), TOTALS, totals),
+            Chunk(self.spec.kind, steps, (TOTAL,), OF_ALL, totals),
         ]
 
     def _statistics(self, norms: np.ndarray) -> np.ndarray:

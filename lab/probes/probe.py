@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lab.data.batch import Batch
 from lab.probes.layout import Layout
+from lab.probes.ring import brought_over
 from lab.records.chunk import Chunk
 from lab.spec.probes import ProbeSpec
+from lab.spec.rules import Finding
 
 RING = 64
 """Readings a ring holds; the loop flushes at least this often."""
@@ -26,10 +30,36 @@ class Subject:
     weights: Tensor
     gradients: Tensor
     """As they came from the backward passes, before clipping."""
+    forward: Callable[[Batch], Tensor] | None = None
+    """The model as the loop calls it, in its precision; the model itself when None."""
+    is_compiled: bool = False
+    """Whether the loop calls compiled code, into which no hook may reach."""
 
 
-class Probe(Protocol):
-    """Reads at the moments the loop offers; never waits for the device except in `flush`."""
+@dataclass(frozen=True)
+class Scored:
+    """What the scoring of an epoch has seen of the validation graphs."""
+
+    loss: float
+    entropy: float = float("nan")
+    """The loss of the best answer that is the same for every node; NaN where a task has none."""
+    recalls: tuple[float, ...] = ()
+    """Share of each class's nodes that were found."""
+    shares: tuple[float, ...] = ()
+    """Share of all scored nodes that were taken for each class."""
+
+
+class Probe:
+    """Reads at the moments the loop offers; never waits for the device. It hears those that it overrides."""
+
+    def before_step(self, step: int, batches: Sequence[Batch]) -> None:
+        """The gradients were cleared; `batches` are what the update will be made of."""
+
+    def after_forward(self, step: int, part: int, outputs: Tensor) -> None:
+        """The model has answered one of the batches, and nothing has gone backward."""
+
+    def after_part(self, step: int, part: int) -> None:
+        """One of the batches has added its share to the gradients."""
 
     def after_backward(self, step: int) -> None:
         """The gradients are complete; nothing has been clipped or moved."""
@@ -40,8 +70,31 @@ class Probe(Protocol):
     def after_epoch(self, epoch: int, step: int) -> None:
         """An epoch of training is over; `step` is the last one taken."""
 
+    def after_scoring(self, epoch: int, step: int, scored: Scored) -> None:
+        """The epoch was scored; everything told is on the host already."""
+
+    def waiting(self) -> Tensor | None:
+        """What was read since the last flush, flat and on the device; None of nothing."""
+
+    def told(self, host: np.ndarray) -> list[Chunk]:
+        """The chunks behind what was waiting, now that it is on the host; the ring is free again."""
+        return []
+
     def flush(self) -> list[Chunk]:
-        """Copy what was read since the last flush to the host, in one go."""
+        """Copy what this probe alone has read to the host."""
+        waiting = self.waiting()
+        return self.told(brought_over([waiting])[0] if waiting is not None else np.empty(0, np.float32))
+
+    def remarks(self) -> tuple[Finding, ...]:
+        """What could not be measured, and why."""
+        return ()
+
+    def state(self) -> dict[str, Any]:
+        """Plain values that a checkpoint must hold so that the readings go on as they would have."""
+        return {}
+
+    def load(self, said: Mapping[str, Any]) -> None:
+        """Go on from such values."""
 
 
 class SpecProbe(Probe):
@@ -77,12 +130,13 @@ class SpecProbe(Probe):
             self._names.append(tuple(scope for scope, _ in read))
             self._values.append(torch.stack([value for _, value in read]))
 
-    def flush(self) -> list[Chunk]:
+    def waiting(self) -> Tensor | None:
+        """All values in the order they were read."""
+        return torch.cat(self._values) if self._values else None
+
+    def told(self, host: np.ndarray) -> list[Chunk]:
         """Readings of equal scopes become one chunk."""
-        if not self._values:
-            return []
-        flat = torch.cat(self._values).cpu().numpy()
-        rows = np.split(flat, np.cumsum([len(names) for names in self._names])[:-1])
+        rows = np.split(host, np.cumsum([len(names) for names in self._names])[:-1])
         kind = str(getattr(self.spec, "kind", type(self.spec).__name__))
         chunks = []
         for names in dict.fromkeys(self._names):

@@ -13,8 +13,16 @@ EXACT_STEPS = 200
 """Steps at the start that are kept as they were read."""
 WINDOW = 50
 """Steps that become one row a name afterwards."""
-WORST = frozenset({"nonfinite"})
+AROUND = 200
+"""Steps on either side of an alert that are kept as they were read."""
+HELD = AROUND + 2 * 64
+"""Steps that wait before they are thinned: an alert is told up to two flushes after its step."""
+WORST = frozenset(
+    {"nonfinite", "stale", "row_err", "mask_leak", "masked_rows", "masked_padding", "pad_grad", "bn_single"}
+)
 """Statistics whose window is told by its largest value: a rare event must not vanish in a median."""
+PARTIAL = frozenset({"activations", "attention", "padding", "inputs", "evaluation", "noise"})
+"""Probes whose NaN means that a statistic does not apply; what is not finite they count under a name of its own."""
 
 
 class Readings:
@@ -28,31 +36,46 @@ class Readings:
         self.exact = exact
         """Probes whose readings are all kept."""
         self.waiting: list[Chunk] = []
-        """Readings of windows that are not over."""
+        """Readings that are not thinned yet."""
+        self.alerts: list[int] = []
+        """Steps around which readings are kept."""
         self._done: list[pa.Table] = []
 
     def add(self, chunk: Chunk) -> None:
         """Take readings in, in the order of their steps."""
         if chunk.probe in self.exact:
-            self._keep(table(chunk))
+            self._done.append(table(chunk))
             return
         early = chunk.steps < EXACT_STEPS
         if early.any():
-            self._keep(table(_some(chunk, early)))
+            self._done.append(table(_some(chunk, early)))
         if not early.all():
-            self._thin(_some(chunk, ~early))
+            self._wait(_some(chunk, ~early))
 
-    def _keep(self, rows: pa.Table) -> None:
-        self._done.append(rows)
+    def keep_exact(self, step: int) -> None:
+        """Leave what lies around a step as it was read, as far as it still waits or comes yet."""
+        if step not in self.alerts:
+            self.alerts.append(step)
 
-    def _thin(self, chunk: Chunk) -> None:
+    def _wait(self, chunk: Chunk) -> None:
         same = [known for known in self.waiting if _kin(known) == _kin(chunk)]
         self.waiting = [known for known in self.waiting if _kin(known) != _kin(chunk)]
         joined = _joined([*same, chunk])
         windows = joined.steps // WINDOW
-        for window in np.unique(windows)[:-1]:
-            self._keep(_window(_some(joined, windows == window)))
-        self.waiting.append(_some(joined, windows == windows[-1]))
+        old = (windows + 1) * WINDOW <= joined.steps[-1] + 1 - HELD
+        self._settle(_some(joined, old))
+        self.waiting.append(_some(joined, ~old))
+
+    def _settle(self, chunk: Chunk) -> None:
+        """Windows that are over for good: thinned, unless an alert is near."""
+        windows = chunk.steps // WINDOW
+        for window in np.unique(windows):
+            own = _some(chunk, windows == window)
+            self._done.append(table(own) if self._is_kept(int(window)) else _window(own))
+
+    def _is_kept(self, window: int) -> bool:
+        first, last = window * WINDOW, (window + 1) * WINDOW - 1
+        return any(first <= alert + AROUND and last >= alert - AROUND for alert in self.alerts)
 
     def take(self) -> pa.Table | None:
         """The finished rows since the last call."""
@@ -62,7 +85,7 @@ class Readings:
     def end(self) -> pa.Table | None:
         """The rows that are left, windows cut short included."""
         for chunk in self.waiting:
-            self._keep(_window(chunk))
+            self._settle(chunk)
         self.waiting = []
         return self.take()
 
@@ -111,13 +134,13 @@ def _long(chunk: Chunk, steps: np.ndarray, columns: dict[str, np.ndarray]) -> pa
         "name": pa.DictionaryArray.from_arrays(pa.array(names), pa.array(chunk.names)),
     }
     for statistic, values in columns.items():
-        parts[statistic] = pa.array(values, pa.float32(), mask=_not_taken(statistic, values))
+        parts[statistic] = pa.array(values, pa.float32(), mask=_not_taken(chunk.probe, statistic, values))
     return pa.table(parts)
 
 
-def _not_taken(statistic: str, values: np.ndarray) -> np.ndarray | None:
-    """Zeros are counted now and then; for every other statistic NaN is a finding, not a gap."""
-    return np.isnan(values) if statistic.startswith("zero_share") else None
+def _not_taken(probe: str, statistic: str, values: np.ndarray) -> np.ndarray | None:
+    """Of the gradients only zeros are counted now and then; any other NaN of theirs is a finding, not a gap."""
+    return np.isnan(values) if probe in PARTIAL or statistic.startswith("zero_share") else None
 
 
 def combine(tables: list[pa.Table]) -> pa.Table | None:

@@ -9,13 +9,16 @@ import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
-from lab.probes.probe import Probe, Subject, probe_of
+from lab.data.batch import Batch
+from lab.probes.probe import Probe, Scored, Subject, probe_of
 from lab.probes.readings import Readings, combine
 from lab.probes.retold import with_matrices
+from lab.probes.ring import brought_over
 from lab.probes.summary import Point, Summary
 from lab.records.chunk import Chunk
 from lab.records.judge import with_cancelled
 from lab.spec.probes import Gradients, ProbeSpec
+from lab.spec.rules import Finding
 
 
 class Recorder:
@@ -31,12 +34,29 @@ class Recorder:
             name for name, is_one in zip(subject.layout.names, subject.layout.is_matrix, strict=True) if is_one
         ]
         self.summary = Summary(subject.layout, exempt=self.cancelled, planned_steps=planned_steps)
+        self.fresh: list[Chunk] = []
+        """What the last flush has brought."""
         self._parts: list[pa.Table] = []
 
     @property
     def is_on(self) -> bool:
         """Whether anything is measured."""
         return bool(self.probes)
+
+    def before_step(self, step: int, batches: Sequence[Batch]) -> None:
+        """The gradients were cleared; `batches` are what the update will be made of."""
+        for probe in self.probes:
+            probe.before_step(step, batches)
+
+    def after_forward(self, step: int, part: int, outputs: Tensor) -> None:
+        """The model has answered one of the batches."""
+        for probe in self.probes:
+            probe.after_forward(step, part, outputs)
+
+    def after_part(self, step: int, part: int) -> None:
+        """One of the batches has added its gradients."""
+        for probe in self.probes:
+            probe.after_part(step, part)
 
     def after_backward(self, step: int) -> None:
         """The gradients of a step are complete."""
@@ -53,15 +73,32 @@ class Recorder:
         for probe in self.probes:
             probe.after_epoch(epoch, step)
 
-    def flush(self) -> list[Point]:
-        """Bring all readings to the host; what is worth a point on a server comes back."""
-        points: list[Point] = []
+    def after_scoring(self, epoch: int, step: int, scored: Scored) -> None:
+        """The epoch that ended at this step was scored."""
         for probe in self.probes:
-            chunks = probe.flush()
-            points += self.summary.points(chunks)
-            for chunk in chunks:
-                self.readings.add(chunk)
-        return points
+            probe.after_scoring(epoch, step, scored)
+
+    def flush(self) -> list[Point]:
+        """Bring all readings to the host in one copy; what is worth a point on a server comes back."""
+        waiting = [probe.waiting() for probe in self.probes]
+        arrays = iter(brought_over([tensor for tensor in waiting if tensor is not None]))
+        nothing = np.empty(0, np.float32)
+        self.fresh = [
+            chunk
+            for probe, tensor in zip(self.probes, waiting, strict=True)
+            for chunk in probe.told(nothing if tensor is None else next(arrays))
+        ]
+        for chunk in self.fresh:
+            self.readings.add(chunk)
+        return self.summary.points(self.fresh)
+
+    def keep_exact(self, step: int) -> None:
+        """Keep what was read around a step as it was read, whatever of it can still be had."""
+        self.readings.keep_exact(step)
+
+    def remarks(self) -> tuple[Finding, ...]:
+        """What could not be measured, and why."""
+        return tuple(remark for probe in self.probes for remark in probe.remarks())
 
     def part(self) -> pa.Table | None:
         """The rows finished since the last part; a checkpoint keeps parts in the order they are taken."""
@@ -81,6 +118,8 @@ class Recorder:
         waiting = self.readings.waiting
         said = {
             "worst": self.summary.worst,
+            "alerts": self.readings.alerts,
+            "probes": [probe.state() for probe in self.probes],
             "waiting": [
                 {"probe": chunk.probe, "names": chunk.names, "statistics": chunk.statistics} for chunk in waiting
             ],
@@ -92,6 +131,9 @@ class Recorder:
         """Go on from a checkpoint."""
         self.summary.worst = list(said["worst"])
         self._parts = list(parts)
+        self.readings.alerts = list(said["alerts"])
+        for probe, own in zip(self.probes, said["probes"], strict=True):
+            probe.load(own)
         self.readings.waiting = [
             Chunk(
                 own["probe"],

@@ -8,8 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lab.spec.datasets import DatasetSpec
 from lab.spec.models import ModelSpec
-from lab.spec.probes import ProbeSpec
-from lab.spec.recorder import FlightRecorder
+from lab.spec.probes import Probes, at_level
 from lab.spec.rules import RuleSpec
 from lab.spec.spec import Factor, Spec, digest, factor
 
@@ -107,12 +106,10 @@ class Experiment(Spec):
     """How it is trained."""
     stop_run: StopRun = StopRun()
     """When it ends early."""
-    probes: tuple[ProbeSpec, ...] = ()
-    """What is measured on the way."""
+    probes: Probes = at_level("light")
+    """What is measured on the way: `off`, `light`, `normal`, `full`, or a list of probes, levels among them."""
     rules: tuple[RuleSpec, ...] = ()
     """What is watched for in the measurements."""
-    recorder: FlightRecorder = FlightRecorder()
-    """What is kept for a replay."""
     plugins: tuple[str, ...] = ()
     """Python files that add models, datasets, probes or rules of one's own, as paths from the project's folder."""
 

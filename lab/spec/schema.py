@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from lab.spec.claims import LONGEST
 from lab.spec.experiment import Experiment
+from lab.spec.probes import LEVELS
 from lab.spec.profiles import FIXED, MERGED
 from lab.spec.spec import Spec, fields_of, finite_choices, option_factor
 from lab.spec.study import MOST_SEEDS, Study
@@ -32,8 +33,7 @@ def json_schema(kind: FileKind) -> Schema:
     """The schema of one kind of file."""
     spec: type[Spec] = Study if kind == "study" else Experiment
     schema = _plain(spec.model_json_schema())
-    known = schema["$defs"]
-    known["FlightRecorder"] = _either({"const": "off"}, known["FlightRecorder"])
+    schema["properties"]["probes"] = _leveled(schema["properties"]["probes"])
     if kind == "study":
         _accept_shorthands(schema)
     return {"$schema": DIALECT, "title": f"A lab {kind}", **schema}
@@ -112,6 +112,15 @@ def _offer_scores(known: Schema) -> None:
     options["name"] = _ref("ScoreName") | {"description": options["name"]["description"]}
     options["final"]["anyOf"][0] = _ref("ScoreName")
     known["Score"] = _either(_ref("ScoreName"), known["Score"])
+
+
+def _leveled(schema: Schema) -> Schema:
+    """A list of probes in which levels may stand, or one level."""
+    level: Schema = {"enum": list(LEVELS)}
+    listed = schema["anyOf"][0] if "anyOf" in schema else schema
+    items = {"anyOf": [level, listed["items"]]}
+    forms = [level, {"type": "array", "items": items}, *schema.get("anyOf", ())[1:]]
+    return {"description": schema["description"], "anyOf": forms}
 
 
 def _offer_seeds(known: Schema) -> None:

@@ -10,8 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from lab.spec.claims import Claim, Extend, Test
 from lab.spec.design import Block, Changes, Design, Levels, Range, Sampler, Score
 from lab.spec.experiment import STREAMS, StopRun, Stream
-from lab.spec.probes import ProbeSpec
-from lab.spec.recorder import FlightRecorder
+from lab.spec.probes import Probes
 from lab.spec.rules import RuleSpec
 from lab.spec.spec import Spec
 
@@ -216,12 +215,10 @@ class Study(Spec):
     """How claims are tested."""
     stop_run: StopRun | None = None
     """When a run ends early; the base's when absent."""
-    probes: tuple[ProbeSpec, ...] | None = None
-    """What is measured; the base's when absent."""
+    probes: Probes | None = None
+    """What is measured, as a level or a list; the base's when absent."""
     rules: tuple[RuleSpec, ...] | None = None
     """What is watched for; the base's when absent."""
-    recorder: FlightRecorder | None = None
-    """What is kept for a replay; the base's when absent."""
     resources: Resources = Resources()
     """What a trial runs on."""
     retry: Retry = Retry()

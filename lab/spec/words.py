@@ -8,13 +8,16 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from lab.spec.probes import LEVELS, ProbeSpec, level_of
 from lab.spec.problems import yaml_word
 from lab.spec.spec import Family, Spec, finite_choices, plain
+from lab.spec.walk import family_of
 
 
 def choices_text(field: FieldInfo) -> str:
     """What may stand behind an option, in words."""
-    return _said(field.annotation, field.metadata)
+    said = _said(field.annotation, field.metadata)
+    return f"{' | '.join(LEVELS)} | {said}" if family_of(field.annotation) is ProbeSpec else said
 
 
 def _said(annotation: Any, marks: list[Any]) -> str:
@@ -57,7 +60,11 @@ def default_text(field: FieldInfo) -> str:
     """What an option is when the file does not say it."""
     if field.is_required():
         return "needed"
-    value = plain(field.get_default(call_default_factory=True))
+    default = field.get_default(call_default_factory=True)
+    level = level_of(default) if default and family_of(field.annotation) is ProbeSpec else None
+    if level is not None:
+        return level
+    value = plain(default)
     if isinstance(value, (list, dict)):
         return json.dumps(value) if value and isinstance(value, list) else "none" if not value else ""
     return yaml_word(value)

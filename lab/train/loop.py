@@ -64,7 +64,7 @@ def _train_to_the_end(run: Run, place: int, watcher: Watcher) -> Ending:
         ended = run.learn(hear)
         if ended is not None:
             return ended
-        scores = run.score()
+        scores = run.score(hear)
         ended = run.settle(scores)
         if ended is None:
             run.save()

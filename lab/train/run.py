@@ -26,7 +26,7 @@ from lab.train.learner import Learner
 from lab.train.member import Member, Progress
 from lab.train.pack import Pack
 from lab.train.schedule import Plateau
-from lab.train.scoring import score_splits
+from lab.train.scoring import scores_of, sums_of
 from lab.train.step import Seen, Stepper
 from lab.train.stopping import Stopping
 from lab.train.streams import Streams
@@ -62,7 +62,9 @@ class Run:
         self.pack = Pack([model])
         self.stepper = Stepper(self.pack, [self.learner], self.task, planned_steps=self.planned_steps)
         probes = with_gradients(experiment.probes) if self.stopping.needs_ratio else experiment.probes
-        subject = Subject(model, self.pack.layout, self.pack.weights[0], self.pack.gradients[0])
+        weights, gradients = self.pack.weights[0], self.pack.gradients[0]
+        forward, compiled = self.learner.forward, self.training.compile
+        subject = Subject(model, self.pack.layout, weights, gradients, forward, compiled)
         self.recorder = Recorder(probes, subject, planned_steps=self.planned_steps)
         self.stepper.recorders = (self.recorder,)
         self.folder: Folder | None = None
@@ -103,11 +105,14 @@ class Run:
 
     def _read(self, hear: Hear) -> bool:
         """Bring over what the device has to tell; whether the run is still sound."""
+        self._hear_readings(hear)
+        self.seen = self.stepper.read(0)
+        return self.seen.is_active
+
+    def _hear_readings(self, hear: Hear) -> None:
         points = self.recorder.flush()
         if points:
             hear(points)
-        self.seen = self.stepper.read(0)
-        return self.seen.is_active
 
     def _why(self) -> str:
         """The first step that was not finite, and where its gradient was not."""
@@ -117,12 +122,16 @@ class Run:
         count = f"{len(names)} of {len(self.pack.layout.names)} tensors"
         return f"{head}; first non-finite gradient in {names[0]} ({count})" if names else head
 
-    def score(self) -> dict[str, float]:
+    def score(self, hear: Hear) -> dict[str, float]:
         """Score the epoch that was just trained, and remember it."""
         wanted = [name for name in SCORED if name != "train" or self.training.evaluate_train]
         splits = {name: self.splits[name] for name in wanted if name in self.splits}
         scores = {"epoch": float(self.past.epoch), "lr": self.seen.lr}
-        scores |= score_splits(self.learner, splits, self.task) | {"train.loss": self.mean_loss}
+        sums = sums_of(self.learner, splits, self.task)
+        scores |= scores_of(sums, self.task) | {"train.loss": self.mean_loss}
+        if "valid" in sums:
+            self.recorder.after_scoring(self.past.epoch, self.past.step - 1, self.task.seen(sums["valid"]))
+            self._hear_readings(hear)
         self.past.remember(scores)
         return scores
 
@@ -189,8 +198,9 @@ class Run:
             ("one_class_batches", self.seen.voids, "batches held one class only: loss 0, no gradient"),
             ("skipped_updates", self.seen.skipped, "updates were skipped: loss or gradient not finite"),
         )
-        return tuple(
+        counted = tuple(
             Finding(rule, "train", self.past.step, "info", value=float(count), says=f"{count} {says}")
             for rule, count, says in told
             if count
         )
+        return counted + self.recorder.remarks()

@@ -11,18 +11,21 @@ from lab.train.learner import Learner
 from lab.train.tasks import Task
 
 
-def score_splits(learner: Learner, splits: Mapping[str, Prepared], task: Task) -> dict[str, float]:
-    """Every score of every split as "split.score", in evaluation mode; the mode of before comes back."""
+def sums_of(learner: Learner, splits: Mapping[str, Prepared], task: Task) -> dict[str, list[float]]:
+    """What the scores of every split are made of, in evaluation mode; the mode of before comes back."""
     was_training = learner.model.training
     learner.model.eval()
+    once = list({id(split): split for split in splits.values()}.values())
     with torch.no_grad():
-        sums = torch.stack([_sums(learner, split, task) for split in splits.values()])
+        sums = torch.stack([_sums(learner, split, task) for split in once])
     learner.model.train(was_training)
-    return {
-        f"{name}.{score}": value
-        for name, row in zip(splits, sums.tolist(), strict=True)
-        for score, value in task.scores(row).items()
-    }
+    told = {id(split): row for split, row in zip(once, sums.tolist(), strict=True)}
+    return {name: told[id(split)] for name, split in splits.items()}
+
+
+def scores_of(sums: Mapping[str, list[float]], task: Task) -> dict[str, float]:
+    """Every score of every split, as "split.score"."""
+    return {f"{name}.{score}": value for name, row in sums.items() for score, value in task.scores(row).items()}
 
 
 def _sums(learner: Learner, split: Prepared, task: Task) -> torch.Tensor:

@@ -80,6 +80,8 @@ class Stepper:
         for kept in self._kept:
             for live, copy in kept:
                 copy.copy_(live)
+        for recorder, own in zip(self.recorders, batches, strict=False):
+            recorder.before_step(step, own)
         told = [self._backward(at, step, own) for at, own in enumerate(batches)]
         self.losses = torch.stack(told)[:, None].double()
         for recorder in self.recorders:
@@ -90,11 +92,17 @@ class Stepper:
     def _backward(self, member: int, step: int, batches: Sequence[Batch]) -> Tensor:
         """Add a member's gradients up over its batches; their mean loss comes back."""
         learner, total = self.learners[member], torch.zeros((), device=self.pack.weights.device)
+        recorders = self.recorders[member : member + 1]
         for part, batch in enumerate(batches):
             learner.drop(step, part)
-            loss, is_void = self.task.loss(learner.forward(batch), batch)
+            outputs = learner.forward(batch)
+            for recorder in recorders:
+                recorder.after_forward(step, part, outputs)
+            loss, is_void = self.task.loss(outputs, batch)
             share = loss / len(batches)
             share.backward()  # type: ignore[no-untyped-call]
+            for recorder in recorders:
+                recorder.after_part(step, part)
             total = total + share.detach()
             self.voids[member] += is_void
         return total

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional
 
 from lab.data.batch import IGNORED, Batch, Shape
 from lab.errors import LabError, choose
+from lab.probes.probe import Scored
 from lab.spec.experiment import Training
 from lab.spec.tasks import TASKS
 
@@ -38,6 +40,10 @@ class Task(ABC):
     @abstractmethod
     def scores(self, sums: list[float]) -> dict[str, float]:
         """The scores behind the sums over all batches of a split."""
+
+    def seen(self, sums: list[float]) -> Scored:
+        """What the same sums tell of single classes, and of how much there is to know."""
+        return Scored(self.scores(sums).get("loss", math.nan))
 
 
 class ClassifyNodes(Task):
@@ -75,18 +81,18 @@ class ClassifyNodes(Task):
         return summed / torch.where(total > 0, total, 1.0), total == 0
 
     def sums(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Found and present nodes of each class, then balanced accuracy, loss and 1 for the batch."""
-        labels, counts = batch.y, self.counts(batch.y)
-        found = self.counts(torch.where(outputs.argmax(-1) == labels, labels, IGNORED))
+        """Found, present and chosen nodes of each class, then balanced accuracy, loss and 1 for the batch."""
+        labels, counts, chosen = batch.y, self.counts(batch.y), outputs.argmax(-1)
+        found = self.counts(torch.where(chosen == labels, labels, IGNORED))
+        said = self.counts(torch.where(labels == IGNORED, IGNORED, chosen))
         present = counts > 0
         balanced = (found / counts.clamp(min=1)).sum() / present.sum().clamp(min=1)
         tail = torch.stack([balanced, self.loss(outputs, batch)[0], torch.ones_like(balanced)])
-        return torch.cat([found, counts, tail]).double()
+        return torch.cat([found, counts, said, tail]).double()
 
     def scores(self, sums: list[float]) -> dict[str, float]:
         """Balanced accuracy over the split; a class without nodes is NaN and left out of the mean."""
-        found, present = sums[: self.classes], sums[self.classes : 2 * self.classes]
-        balanced, loss, batches = sums[2 * self.classes :]
+        found, present, _, (balanced, loss, batches) = self._parts(sums)
         shares = [f / p if p else math.nan for f, p in zip(found, present, strict=True)]
         told = [share for share in shares if not math.isnan(share)]
         return {
@@ -96,6 +102,17 @@ class ClassifyNodes(Task):
             "plain_acc": ratio(sum(found), sum(present)),
             "loss": ratio(loss, batches),
         }
+
+    def seen(self, sums: list[float]) -> Scored:
+        """Recall and chosen share of every class, and the entropy of the labels as the loss weighs them."""
+        found, present, said, (_, loss, batches) = self._parts(sums)
+        recalls, shares = _each(found, present), _each(said, [sum(present)] * self.classes)
+        counts = torch.tensor(present)
+        return Scored(ratio(loss, batches), entropy((counts * self.weights(counts)).tolist()), recalls, shares)
+
+    def _parts(self, sums: list[float]) -> tuple[list[float], ...]:
+        ends = [self.classes * times for times in range(4)]
+        return *(sums[start:end] for start, end in pairwise(ends)), sums[ends[-1] :]
 
 
 class ClassifyPairs(Task):
@@ -150,6 +167,14 @@ class ClassifyPairs(Task):
             "loss": ratio(loss, batches),
         }
 
+    def seen(self, sums: list[float]) -> Scored:
+        """Pairs of two classes are class 0, those of one are class 1."""
+        alike, apart, lost, false, loss, batches = sums
+        recalls = _each([apart - false, alike - lost], [apart, alike])
+        shares = _each([apart - false + lost, alike - lost + false], [alike + apart] * 2)
+        weighed = [alike * apart] * 2 if self.weigh else [apart, alike]
+        return Scored(ratio(loss, batches), entropy(weighed), recalls, shares)
+
 
 class RegressNodes(Task):
     """Mean squared error over the real nodes; scored by the mean absolute error."""
@@ -183,6 +208,16 @@ class RegressNodes(Task):
         absolute, squared, count, loss, batches = sums
         rmse = math.sqrt(squared / count) if count else math.nan
         return {"mae": ratio(absolute, count), "rmse": rmse, "loss": ratio(loss, batches)}
+
+
+def _each(parts: list[float], wholes: list[float]) -> tuple[float, ...]:
+    return tuple(ratio(part, whole) for part, whole in zip(parts, wholes, strict=True))
+
+
+def entropy(counts: list[float]) -> float:
+    """Cross entropy of the best answer that is the same everywhere, for classes of these weights."""
+    total = math.fsum(counts)
+    return -math.fsum(count / total * math.log(count / total) for count in counts if count) if total else math.nan
 
 
 def ratio(part: float, whole: float) -> float:

@@ -127,7 +127,7 @@ def test_readings_keep_to_their_interval_and_a_ring_is_as_good_as_new_after_a_fl
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_losses_and_scores_are_the_same_bits_with_and_without(model: dict[str, Any], precision: str) -> None:
     training = {"epochs": 4, "precision": precision}
-    plain = run(experiment(model, training=training))
+    plain = run(experiment(model, training=training, probes="off"))
     probed = run(experiment(model, training=training, probes=[{"kind": "gradients", "zeros_every": 2}]))
     assert exact(plain.history) == exact(probed.history)
     assert plain.readings is None
@@ -166,8 +166,8 @@ def test_a_step_never_waits_and_a_reading_is_a_few_operations(model: dict[str, A
     plain, probed = counted(experiment(model), None), counted(experiment(model), Gradients())
     assert plain.waits == []
     assert probed.waits == []
-    # Independent of the number of parameters: 13 operations for the readings, 10 for the totals.
-    assert probed.operations - plain.operations <= 25
+    # Independent of the number of parameters: 16 operations for the readings, 10 for the totals.
+    assert probed.operations - plain.operations <= 28
 
 
 def test_more_than_a_ring_between_two_flushes_cannot_happen_in_the_loop() -> None:

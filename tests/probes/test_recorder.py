@@ -104,7 +104,7 @@ def test_points_come_while_it_trains_and_start_at_the_first_step() -> None:
 
 def test_without_probes_nothing_is_said() -> None:
     diary = Diary()
-    assert run(experiment(GIN), diary=diary).readings is None
+    assert run(experiment(GIN, probes="off"), diary=diary).readings is None
     assert diary.points == []
 
 

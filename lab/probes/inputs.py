@@ -1,0 +1,83 @@
+"""Inputs: what goes into the model and in which mode, and outputs that are no logits any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lab.data.batch import Batch
+from lab.probes.cadence import is_first
+from lab.probes.probe import RING, Probe, Subject
+from lab.probes.ring import Ring
+from lab.records.chunk import TOTAL, Chunk
+from lab.spec.probes import Inputs
+
+STATISTICS = ("input_std", "input_max", "training", "like_probabilities", "bn_single")
+ROWS_SUM_TO_ONE = 1e-4
+"""How far the outputs of a node may be from summing to 1 and still look like probabilities."""
+
+
+class InputProbe(Probe):
+    """Looks at the first batch of a step and at what the model answers to it."""
+
+    def __init__(self, spec: Inputs, subject: Subject) -> None:
+        self.spec = spec
+        self.model = subject.model
+        self.has_batch_norm = any("batchnorm" in type(module).__name__.lower() for module in subject.model.modules())
+        self.ring = Ring(RING)
+        self._batch: Batch | None = None
+        self._training: list[float] = []
+
+    def before_step(self, step: int, batches: Sequence[Batch]) -> None:
+        """Take the batch down on a step that is due."""
+        due = is_first(step) or step % self.spec.every == 0
+        self._batch = batches[0] if due and batches else None
+
+    @torch.no_grad()
+    def after_forward(self, step: int, part: int, outputs: Tensor) -> None:
+        """Read the first batch."""
+        batch, self._batch = self._batch, None
+        if batch is None or part:
+            return
+        real = batch.mask.sum().float()
+        row = [*_scale(batch.x, batch.mask, real), _like_probabilities(outputs, batch.mask, real)]
+        row.append((real == 1).float() if self.has_batch_norm else torch.zeros_like(real))
+        self.ring.add(step, torch.stack(row))
+        self._training.append(float(self.model.training))
+
+    def waiting(self) -> Tensor | None:
+        """All rows since the last flush."""
+        return self.ring.waiting()
+
+    def told(self, host: np.ndarray) -> list[Chunk]:
+        """One chunk of totals."""
+        if not self.ring.steps:
+            return []
+        steps, rows = self.ring.take(host)
+        total, norm, count, largest, like, single = rows.T.astype(np.float64)
+        with np.errstate(all="ignore"):
+            spread = np.sqrt(np.maximum(norm**2 / count - (total / count) ** 2, 0.0))
+        training, self._training = np.array(self._training), []
+        values = np.stack([spread, largest, training, like, single], axis=1).astype(np.float32)
+        return [Chunk(self.spec.kind, steps, (TOTAL,), STATISTICS, values[:, :, None])]
+
+
+def _scale(x: Tensor, mask: Tensor, real: Tensor) -> tuple[Tensor, ...]:
+    """Sum, norm and count of the numbers of real nodes, and the largest of them without its sign."""
+    rows = x.float().reshape(*mask.shape, -1)
+    largest = torch.maximum(rows.amax(-1), rows.amin(-1).neg())
+    total = torch.where(mask, rows.sum(-1), 0.0).sum()
+    norm = torch.linalg.vector_norm(torch.where(mask, torch.linalg.vector_norm(rows, dim=-1), 0.0))
+    return total, norm, real * rows.shape[-1], torch.where(mask, largest, 0.0).amax()
+
+
+def _like_probabilities(outputs: Tensor, mask: Tensor, real: Tensor) -> Tensor:
+    """Share of the real nodes whose outputs lie in [0, 1] and sum to 1; NaN where they are no rows of classes."""
+    if outputs.shape[:-1] != mask.shape or outputs.shape[-1] < 2:
+        return torch.full_like(real, torch.nan)
+    sums_to_one = (outputs.sum(-1) - 1).abs() < ROWS_SUM_TO_ONE
+    like = sums_to_one & (outputs.amin(-1) >= 0) & (outputs.amax(-1) <= 1) & mask
+    return like.sum() / real.clamp(min=1)
