@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -123,10 +124,28 @@ def _check_relabelling(spec: ModelSpec, model: nn.Module, batch: Batch, shape: S
     graph = torch.arange(len(order))[:, None]
     one, both = (graph, order), (graph[..., None], order[:, :, None], order[:, None, :])
     renamed = replace(batch, x=batch.x[one], y=batch.y[one], adjacency=batch.adjacency[both])
+    batch, renamed = _with_encodings(model, batch, renamed, one)
     asked = _asked(batch.mask, shape)
     with torch.no_grad():
         known, found = model(batch)[both if shape.pairs else one][asked], model(renamed)[asked]
     assert _near(found, known), f"{named(spec)} depends on the order of the nodes"
+
+
+def _with_encodings(
+    model: nn.Module, batch: Batch, renamed: Batch, order: tuple[Tensor, Tensor]
+) -> tuple[Batch, Batch]:
+    """Both batches with what the model prepares of them; what a graph leaves open goes with its nodes.
+
+    A model names such encodings in `ambiguous`: an eigenvector may point either way, so that two looks at one
+    graph need not agree on it.
+    """
+    names: set[str] = getattr(model, "ambiguous", set)()
+    if not names:
+        return batch, renamed
+    prepare: Callable[[Batch], dict[str, Tensor]] = getattr(model, "prepare")  # noqa: B009 - modules say Tensor
+    known = prepare(batch)
+    carried = {name: known[name][order] for name in names}
+    return replace(batch, extra=known), replace(renamed, extra={**prepare(renamed), **carried})
 
 
 def _shuffled(real: int, nodes: int, random: torch.Generator) -> Tensor:

@@ -27,6 +27,11 @@ class Tap(nn.Module):
         """
         return told
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody looks; a layer that never makes the whole of what passes makes it only then."""
+        return bool(self._forward_hooks or self._forward_pre_hooks)
+
     def extra_repr(self) -> str:
         """What print shows between the brackets."""
         return self.tapped

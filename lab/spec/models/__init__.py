@@ -2,9 +2,22 @@
 
 from lab.spec.models.baselines import DegreeLogreg
 from lab.spec.models.edge_transformer import EdgeTransformer
+from lab.spec.models.gatedgcn import GatedGcn
 from lab.spec.models.gin import Gin
+from lab.spec.models.gps import Gps
 from lab.spec.models.graph_transformer import GraphTransformer
+from lab.spec.models.grit import Grit
 from lab.spec.models.model import ModelSpec
 from lab.spec.models.pair_mlp import PairMlp
 
-__all__ = ["DegreeLogreg", "EdgeTransformer", "Gin", "GraphTransformer", "ModelSpec", "PairMlp"]
+__all__ = [
+    "DegreeLogreg",
+    "EdgeTransformer",
+    "GatedGcn",
+    "Gin",
+    "Gps",
+    "GraphTransformer",
+    "Grit",
+    "ModelSpec",
+    "PairMlp",
+]

@@ -1,0 +1,181 @@
+"""The gated graph convolution: gates on every edge and channel, read off both nodes and the edge's own state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lab.data.batch import Batch, Shape
+from lab.spec.models.gatedgcn import GatedGcn as Options
+from lab.zoo.encodings import Beginning
+from lab.zoo.ends import Readout
+from lab.zoo.parts import BatchNorm, dropout, norm, way_in
+from lab.zoo.taps import Tap
+
+EPSILON = 1e-6
+
+
+class GatedSum(torch.autograd.Function):
+    """What each row hears of its columns through sigmoid gates; the gates are made anew on the way back, not kept."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(logits: Tensor, values: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
+        """The gated sum of values [graphs, nodes, channels] and the sum of the gates, both by row."""
+        gates = logits.sigmoid() * edges
+        return (gates * values[:, None]).sum(2), gates.sum(2)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
+        """Keep what the backward pass reads."""
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, to_sum: Tensor, to_total: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of logits and values."""
+        logits, values, edges = ctx.saved_tensors
+        share = logits.sigmoid()
+        gates = share * edges
+        to_values = (gates * to_sum[:, :, None]).sum(1)
+        to_gates = torch.addcmul(to_total[:, :, None], to_sum[:, :, None], values[:, None])
+        return to_gates * gates * (1 - share), to_values, None
+
+
+class GatedGcnLayer(nn.Module):
+    """One round: gates from both nodes and the edge, a gated sum, norm, ReLU, residual, for nodes and edges."""
+
+    def __init__(self, spec: Options, *, is_last: bool) -> None:
+        super().__init__()
+        self.spec = spec
+        width, cancelled = spec.width, spec.norm == "batch"
+        gated = spec.gates == "sigmoid"
+        keeps = spec.dead_parameters
+        self.updates = gated and spec.edge_states == "updated" and not is_last
+        self.own = nn.Linear(width, width, bias=keeps or not cancelled)
+        self.value = nn.Linear(width, width)
+        self.reader = nn.Linear(width, width) if gated else None
+        self.read = nn.Linear(width, width) if gated else None
+        self.edge = nn.Linear(width, width) if gated and spec.edge_states != "none" else None
+        self.norm = norm(spec.norm, width)
+        has_edge_norm = gated and spec.edge_states == "updated" and (keeps or not is_last)
+        self.edge_norm = norm(spec.norm, width) if has_edge_norm else None
+        self.gate = Tap("gate")
+        self.relu = Tap("relu")
+        self.dropout = dropout(spec.dropout)
+        self.edge_dropout = dropout(spec.dropout) if self.updates else nn.Identity()
+        self.block = Tap("block")
+
+    def forward(self, x: Tensor, e: Tensor | None, edges: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Update nodes [graphs, nodes, width] and edges [graphs, rows, columns, width].
+
+        `edges` [graphs, rows, columns, 1] counts the edges from column to row; elsewhere `e` stays as it began.
+        """
+        logits = self._logits(x, e)
+        heard, total = self._heard(self.value(x), logits, edges)
+        if self.spec.normalise:
+            heard = heard / (total + EPSILON)
+        y = self.dropout(self.relu(self.norm(self.own(x) + heard, mask).relu()))
+        out = self.block(x + y if self.spec.residual else y)
+        if logits is None or self.edge_norm is None or not self.updates:
+            return out, e
+        return out, self._updated(e, self.edge_norm(logits, edges), edges)
+
+    def _logits(self, x: Tensor, e: Tensor | None) -> Tensor | None:
+        if self.reader is None or self.read is None:
+            return None
+        reader, read = self.reader(x)[:, :, None], self.read(x)[:, None]
+        if self.edge is None or e is None:
+            both: Tensor = reader + read
+            return both
+        logits: Tensor = self.edge(e)
+        logits.add_(reader)
+        logits.add_(read)
+        return logits
+
+    def _heard(self, values: Tensor, logits: Tensor | None, edges: Tensor) -> tuple[Tensor, Tensor]:
+        if logits is None:
+            counts = edges.squeeze(-1)
+            return counts @ values, edges.sum(2)
+        if self.gate.is_watched:
+            self.gate(logits.detach().sigmoid().permute(0, 3, 1, 2), edges.permute(0, 3, 1, 2) > 0)
+        found: tuple[Tensor, Tensor] = GatedSum.apply(logits, values, edges)  # type: ignore[no-untyped-call]
+        return found
+
+    def _updated(self, e: Tensor | None, y: Tensor, edges: Tensor) -> Tensor:
+        """The next states; the choice keeps a byte a number for the backward pass, where a ReLU keeps four."""
+        y = self.edge_dropout(y)
+        old = e if self.spec.residual and e is not None else torch.zeros_like(y)
+        return torch.where((y > 0) & (edges > 0), old + y, old)
+
+    def zero_gradient(self) -> set[str]:
+        """What this layer has and cannot learn."""
+        names = {"own.bias"} if isinstance(self.norm, BatchNorm) and self.own.bias is not None else set()
+        if self.edge_norm is not None and not self.updates:
+            names |= {f"edge_norm.{name}" for name, _ in self.edge_norm.named_parameters()}
+        return names
+
+
+class GatedStage(nn.Module):
+    """The first state of the edges and the layers above it."""
+
+    def __init__(self, spec: Options) -> None:
+        super().__init__()
+        has_edges = spec.gates == "sigmoid" and spec.edge_states != "none"
+        self.edge_start = nn.Linear(1, spec.width) if has_edges else None
+        self.layers = nn.ModuleList(GatedGcnLayer(spec, is_last=at == spec.layers - 1) for at in range(spec.layers))
+
+    def forward(self, x: Tensor, batch: Batch) -> Tensor:
+        """The last state of the nodes."""
+        edges = incoming(batch, x.dtype)
+        e = None if self.edge_start is None else self.edge_start((edges > 0).to(x.dtype))
+        for layer in self.layers:
+            x, e = layer(x, e, edges, batch.mask)
+        return x
+
+    def zero_gradient(self) -> set[str]:
+        """The names of all layers together."""
+        return {
+            f"layers.{at}.{name}"
+            for at, layer in enumerate(self.layers)
+            for name in layer.zero_gradient()  # type: ignore[operator]
+        }
+
+
+def incoming(batch: Batch, dtype: torch.dtype) -> Tensor:
+    """[graphs, rows, columns, 1]: how many edges lead from column to row."""
+    return batch.adjacency.transpose(1, 2).to(dtype)[..., None]
+
+
+class GatedGcn(nn.Module):
+    """Embedding, rounds of gated convolution, read-out.
+
+    Edge states are dense: a layer works on graphs x nodes x nodes x width numbers and keeps 2.25 times as many for
+    the backward pass, 0.33 GB in float32 for 32 graphs padded to 128 nodes at width 70.
+    """
+
+    def __init__(self, spec: Options, shape: Shape) -> None:
+        super().__init__()
+        self.beginning = Beginning(spec.encoding, shape, spec.width, way_in=way_in)
+        self.stage = GatedStage(spec)
+        self.readout = Readout(spec.readout, spec.width, shape)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits [graphs, nodes, outputs]."""
+        x = self.beginning(batch, batch.extra or self.prepare(batch))
+        logits: Tensor = self.readout(self.stage(x, batch))
+        return logits
+
+    def prepare(self, batch: Batch) -> dict[str, Tensor]:
+        """The encodings of the nodes' places."""
+        return self.beginning.prepare(batch, self.readout.last.weight.dtype)
+
+    def ambiguous(self) -> set[str]:
+        """What `prepare` gives that a graph alone does not settle."""
+        return self.beginning.ambiguous()
+
+    def zero_gradient(self) -> set[str]:
+        """Names of parameters whose gradient is zero by construction."""
+        return {f"stage.{name}" for name in self.stage.zero_gradient()}
