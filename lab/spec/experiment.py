@@ -9,7 +9,8 @@ from pydantic import Field, field_validator, model_validator
 from lab.spec.datasets import DatasetSpec
 from lab.spec.models import ModelSpec
 from lab.spec.probes import Probes, at_level
-from lab.spec.rules import RuleSpec
+from lab.spec.recorder import FlightRecorder
+from lab.spec.rules import Rules
 from lab.spec.spec import Factor, Spec, digest, factor
 
 Optimiser = Literal["adam", "adamw", "sgd"]
@@ -108,8 +109,10 @@ class Experiment(Spec):
     """When it ends early."""
     probes: Probes = at_level("light")
     """What is measured on the way: `off`, `light`, `normal`, `full`, or a list of probes, levels among them."""
-    rules: tuple[RuleSpec, ...] = ()
-    """What is watched for in the measurements."""
+    rules: Rules = Field(default="all")  # type: ignore[arg-type]
+    """What is watched for in the measurements: `all`, `off`, a list, or changes by rule such as `seesaw: off`."""
+    recorder: FlightRecorder = FlightRecorder()
+    """What is kept for a replay."""
     plugins: tuple[str, ...] = ()
     """Python files that add models, datasets, probes or rules of one's own, as paths from the project's folder."""
 

@@ -15,6 +15,7 @@ from lab.spec.claims import LONGEST
 from lab.spec.experiment import Experiment
 from lab.spec.probes import LEVELS
 from lab.spec.profiles import FIXED, MERGED
+from lab.spec.rules import RuleSpec
 from lab.spec.spec import Spec, fields_of, finite_choices, option_factor
 from lab.spec.study import MOST_SEEDS, Study
 from lab.spec.tasks import TASKS
@@ -33,7 +34,10 @@ def json_schema(kind: FileKind) -> Schema:
     """The schema of one kind of file."""
     spec: type[Spec] = Study if kind == "study" else Experiment
     schema = _plain(spec.model_json_schema())
+    known = schema["$defs"]
+    known["FlightRecorder"] = _either({"const": "off"}, known["FlightRecorder"])
     schema["properties"]["probes"] = _leveled(schema["properties"]["probes"])
+    _offer_rules(schema)
     if kind == "study":
         _accept_shorthands(schema)
     return {"$schema": DIALECT, "title": f"A lab {kind}", **schema}
@@ -128,6 +132,21 @@ def _offer_seeds(known: Schema) -> None:
     forms = [{"type": "integer", "minimum": 1, "maximum": MOST_SEEDS}, options["values"]]
     options["values"] = {"anyOf": forms, "description": "How many, or which."}
     known["Seeds"] = _either(*forms, known["Seeds"])
+
+
+def _offer_rules(schema: Schema) -> None:
+    """A word, a list of rules, or all of them with changes by kind."""
+    known, words = schema["$defs"], schema["properties"]
+    names = {kind: rule.__name__ for kind, rule in RuleSpec.members.items() if rule.__name__ in known}
+    for kind, name in names.items():
+        known[f"Changes.{kind}"] = {"anyOf": [{"const": "off"}, _without_kind(known[name])]}
+    changes = {"type": "object", "properties": {kind: _ref(f"Changes.{kind}") for kind in names}}
+    full = words["rules"]
+    listed = next(form for form in full.get("anyOf", [full]) if form.get("type") == "array")
+    items = {"anyOf": [{"enum": list(names)}, listed["items"]]}
+    forms = [{"enum": ["all", "off"]}, {"type": "array", "items": items}, changes | {"additionalProperties": False}]
+    forms += [form for form in full.get("anyOf", ()) if form.get("type") == "null"]
+    words["rules"] = {"description": full["description"], "default": full.get("default"), "anyOf": forms}
 
 
 def option_paths() -> dict[str, list[FieldInfo]]:

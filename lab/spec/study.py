@@ -11,7 +11,8 @@ from lab.spec.claims import Claim, Extend, Test
 from lab.spec.design import Block, Changes, Design, Levels, Range, Sampler, Score
 from lab.spec.experiment import STREAMS, StopRun, Stream
 from lab.spec.probes import Probes
-from lab.spec.rules import RuleSpec
+from lab.spec.recorder import FlightRecorder
+from lab.spec.rules import Rules
 from lab.spec.spec import Spec
 
 MOST_SEEDS = 10_000
@@ -217,8 +218,10 @@ class Study(Spec):
     """When a run ends early; the base's when absent."""
     probes: Probes | None = None
     """What is measured, as a level or a list; the base's when absent."""
-    rules: tuple[RuleSpec, ...] | None = None
-    """What is watched for; the base's when absent."""
+    rules: Rules | None = None
+    """What is watched for: `all`, `off`, a list, or changes by rule; the base's when absent."""
+    recorder: FlightRecorder | None = None
+    """What is kept for a replay; the base's when absent."""
     resources: Resources = Resources()
     """What a trial runs on."""
     retry: Retry = Retry()

@@ -1,0 +1,1 @@
+"""What rules do with readings: watchers, one class a rule, and the health they give a run."""

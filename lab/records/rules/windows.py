@@ -1,0 +1,63 @@
+"""Memory of rules: streaks, windows and traces over readings that come in pieces, the same however they are cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+EVIDENCE = 50
+"""Readings that a finding shows."""
+
+
+class Streak:
+    """How many readings in a row something has held, by name."""
+
+    def __init__(self, readings: int) -> None:
+        self.readings = readings
+        self.counts: dict[str, int] = {}
+
+    def held(self, names: Sequence[str], holds: np.ndarray, seen: np.ndarray | None = None) -> np.ndarray:
+        """Where it has held long enough, [readings, names]; what was not `seen` neither counts nor breaks."""
+        count = np.array([self.counts.get(name, 0) for name in names])
+        long = np.zeros(holds.shape, dtype=bool)
+        for at, row in enumerate(holds):
+            new = np.where(row, count + 1, 0)
+            count = new if seen is None else np.where(seen[at], new, count)
+            long[at] = row & (count >= self.readings)
+        self.counts |= dict(zip(names, count.tolist(), strict=True))
+        return long
+
+
+class Window:
+    """The last readings of one series, so that each new one can be judged with those before it."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.values: list[float] = []
+
+    def push(self, values: np.ndarray) -> np.ndarray:
+        """A window [length] for each new reading, [new, length]; those not full yet are NaN at the front."""
+        empty = np.full(self.length - 1 - len(self.values), np.nan)
+        joined = np.concatenate([empty, self.values, values.astype(np.float64)])
+        kept = joined[len(joined) - self.length + 1 :] if self.length > 1 else joined[:0]
+        self.values = kept[~np.isnan(kept)].tolist()
+        windows: np.ndarray = sliding_window_view(joined, self.length)
+        return windows
+
+
+class Traces:
+    """The last readings of every name, as evidence."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, list[tuple[int, float]]] = {}
+
+    def add(self, name: str, steps: np.ndarray, values: np.ndarray) -> None:
+        """Take readings of a name in."""
+        new = zip(steps[-EVIDENCE:].tolist(), values[-EVIDENCE:].tolist(), strict=True)
+        self.last[name] = [*self.last.get(name, ()), *new][-EVIDENCE:]
+
+    def until(self, name: str, step: int) -> tuple[tuple[int, float], ...]:
+        """What was read of a name up to a step."""
+        return tuple((at, value) for at, value in self.last.get(name, ()) if at <= step)

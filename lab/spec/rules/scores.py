@@ -1,0 +1,87 @@
+"""Rules on losses and scores: a wrong start, no learning, see-saws between classes, divergence."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from lab.spec.rules.exact import Above, Count, Share
+from lab.spec.rules.gradients import Factor, Positive
+from lab.spec.rules.rule import Action, RuleSpec
+
+
+class InitialLoss(RuleSpec):
+    """Fires when the first loss of a classification is far from that of guessing, or a loss is negative (fatal)."""
+
+    kind: Literal["initial_loss"] = "initial_loss"
+    code: ClassVar[str] = "lab.records.rules.losses:InitialLossWatch"
+    number: ClassVar[str] = "R17"
+    reads: ClassVar[str] = "gradients.loss"
+    why: ClassVar[str] = "Fresh weights know nothing, so the loss should be near ln C; none can be below zero."
+    means: ClassVar[str] = "Logits start too large, the loss is summed instead of averaged, or its sign is turned."
+    remedy: ClassVar[str] = "Look at the initial scale of the read-out and at the loss's reduction and sign."
+    low: Share = 0.5
+    """Smallest first loss, in ln C ..."""
+    high: Factor = 3.0
+    """... and the largest."""
+
+
+class NoLearning(RuleSpec):
+    """Fires when the training loss has not come below that of knowing the labels' shares alone.
+
+    It tells the best accuracy that the graphs allow at the model's depth, where that is known.
+    """
+
+    kind: Literal["no_learning"] = "no_learning"
+    code: ClassVar[str] = "lab.records.rules.losses:NoLearningWatch"
+    number: ClassVar[str] = "R19"
+    reads: ClassVar[str] = "gradients.loss"
+    why: ClassVar[str] = "A nearly unlearnable task stays just below it, so the margin is thin; it speaks at the end."
+    means: ClassVar[str] = "Labels or features are wrong, the optimizer does nothing, or the model cannot express it."
+    remedy: ClassVar[str] = "Compare with the best accuracy the graphs allow at this depth; fit one batch first."
+    share: Positive = 0.95
+    """Of the loss of knowing the labels' shares alone."""
+    watch: Share = 0.3
+    """Share of the planned steps that a run must have behind it to be judged."""
+
+
+class Seesaw(RuleSpec):
+    """Fires when two recalls move against each other from epoch to epoch, or one class takes all for long."""
+
+    kind: Literal["seesaw"] = "seesaw"
+    code: ClassVar[str] = "lab.records.rules.classes:SeesawWatch"
+    number: ClassVar[str] = "R20"
+    reads: ClassVar[str] = "evaluation.recall"
+    why: ClassVar[str] = "See-saws in the research notes move recalls by 0.29 to 0.69 in one epoch."
+    means: ClassVar[str] = "Steps too large for the border between classes, or class weights out of proportion."
+    remedy: ClassVar[str] = "Lower the learning rate, look at norms, and at the weights of the classes."
+    move: Share = 0.15
+    """A change of recall that counts; two classes must move so, against each other, ..."""
+    swings: Count = 3
+    """... so many times ..."""
+    of: Count = 5
+    """... in so many changes in a row."""
+    low: Share = 0.1
+    """Collapse: one recall lies under this ..."""
+    high: Share = 0.9
+    """... and another over this ..."""
+    evaluations: Count = 5
+    """... in so many evaluations in a row."""
+
+
+class Divergence(RuleSpec):
+    """Fires when the loss rises far above the best it has been."""
+
+    kind: Literal["divergence"] = "divergence"
+    code: ClassVar[str] = "lab.records.rules.losses:DivergenceWatch"
+    number: ClassVar[str] = "R21"
+    reads: ClassVar[str] = "gradients.loss"
+    why: ClassVar[str] = "Medians over 20 steps of sound runs do not rise by half."
+    means: ClassVar[str] = "The run has lost what it had learned: mostly steps that are too large."
+    remedy: ClassVar[str] = "Look at update/weight and the gradient norm at the step where it began."
+    action: Action = "freeze"
+    times: Factor = 1.5
+    """How many times its best median ..."""
+    beyond: Above = 0.05
+    """... and by how much more ..."""
+    steps: Count = 20
+    """... the median over so many steps must be."""
