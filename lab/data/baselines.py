@@ -1,4 +1,4 @@
-"""Known lines of a data set: what chance, the tokens and the degree alone reach, to be read beside every score."""
+"""Known lines of a data set: scores that need no network, to be read beside every score that a network reaches."""
 
 from __future__ import annotations
 
@@ -7,38 +7,84 @@ import torch
 from numpy.typing import NDArray
 
 from lab.data.batch import IGNORED, Dataset, Split
+from lab.exact.lattices import Lattice
+from lab.exact.look_up import look_up
 
 Numbers = NDArray[np.float64]
 
 
-def known_lines(dataset: Dataset) -> dict[str, float]:
-    """Balanced accuracies that need no network: chance, the tokens of the training nodes, the degree."""
+POWERS = range(5, 11)
+"""Numbers of powers that walk vectors are looked up by."""
+MOST_FITTED = 200_000
+"""Nodes that a logistic regression is fitted to."""
+CHUNK = 256
+
+
+def block_model_lines(dataset: Dataset) -> dict[str, float]:
+    """Balanced accuracies of chance, of the tokens (a leak, on the very graphs that are trained on), of the degree."""
     train, test = dataset.splits["train"], dataset.splits["test"]
     return {
         "chance": 1 / dataset.shape.classes,
-        "tokens": token_bound(train, tokens=dataset.shape.tokens, classes=dataset.shape.classes),
+        "token leak": token_bound(train, tokens=dataset.shape.tokens, classes=dataset.shape.classes),
         **degree_lines(train, test),
+    }
+
+
+def token_lines(dataset: Dataset) -> dict[str, float]:
+    """What the tokens of the test graphs tell alone, where some of them reveal an answer on purpose."""
+    test, shape = dataset.splits["test"], dataset.shape
+    seen = _by_token(test, tokens=shape.tokens, classes=shape.classes)
+    return {
+        "chance": 1 / shape.classes,
+        "tokens alone": token_bound(test, tokens=shape.tokens, classes=shape.classes),
+        "plain_acc: largest class": float(seen.sum(dim=0).max() / seen.sum()),
+        "plain_acc: tokens alone": float(seen.max(dim=1).values.sum() / seen.sum()),
+    }
+
+
+def pair_lines(dataset: Dataset) -> dict[str, float]:
+    """What saying no to every pair reaches on the test graphs, and what a table of exact walk vectors does."""
+    train, test = (_lattices(dataset.splits[name]) for name in ("train", "test"))
+    alike = sum(int(graph.alike.sum()) for graph in test) / sum(graph.nodes**2 for graph in test)
+    tables = {powers: look_up(train, test, powers).found for powers in POWERS}
+    return {
+        "always no": 1 - alike,
+        **{f"look-up, {powers} powers": found for powers, found in tables.items()},
+        "balanced_acc: always no": 0.5,
+        "false_positives: always yes": 1 - alike,
+        "false_negatives: always no": alike,
     }
 
 
 def token_bound(split: Split, *, tokens: int, classes: int) -> float:
     """The best balanced accuracy, on these very graphs, of any rule that sees a node's token only."""
-    real = split.y != IGNORED
-    pairs = split.x[real] * classes + split.y[real]
-    seen = torch.bincount(pairs, minlength=tokens * classes).reshape(tokens, classes)
+    seen = _by_token(split, tokens=tokens, classes=classes)
     share = seen / seen.sum(dim=0).clamp(min=1)
     present = int((seen.sum(dim=0) > 0).sum())
     return float(share.max(dim=1).values.sum()) / present
 
 
+def _by_token(split: Split, *, tokens: int, classes: int) -> torch.Tensor:
+    """[tokens, classes]: how many scored nodes of each class carry each token."""
+    real = split.y != IGNORED
+    pairs = split.x[real] * classes + split.y[real]
+    return torch.bincount(pairs, minlength=tokens * classes).reshape(tokens, classes)
+
+
+def _lattices(split: Split) -> list[Lattice]:
+    """The graphs of a split as exact arithmetic takes them; their places do not matter."""
+    told = []
+    for size, adjacency, labels in zip(split.sizes.tolist(), split.adjacency.numpy(), split.y.numpy(), strict=True):
+        edges = np.argwhere(np.triu(adjacency[:size, :size]))
+        told.append(Lattice(np.zeros((size, 2), np.int64), edges, labels[:size]))
+    return told
+
+
 def degree_lines(train: Split, test: Split) -> dict[str, float]:
-    """Class-balanced logistic regression on the degree in three forms, fitted on one split, scored on another."""
+    """Class-balanced logistic regression on the degree in four forms, fitted on one split, scored on another."""
     fit, score = _degree_features(train), _degree_features(test)
     y_fit, y_score = _labels(train), _labels(test)
-    return {
-        name if name == "degree" else f"degree_{name}": _logistic(fit[name], y_fit, score[name], y_score)
-        for name in fit
-    }
+    return {name: _logistic(fit[name], y_fit, score[name], y_score) for name in fit}
 
 
 def _labels(split: Split) -> NDArray[np.int64]:
@@ -47,25 +93,37 @@ def _labels(split: Split) -> NDArray[np.int64]:
 
 
 def _degree_features(split: Split) -> dict[str, Numbers]:
-    """Per scored node: the degree, the degree standardised inside its graph, its share of the graph's nodes."""
+    """Per scored node its degree: as it is, standardised inside its graph, over the nodes, with those around it."""
     degree: Numbers = split.adjacency.numpy().sum(axis=2).astype(np.float64)  # torch would widen it all first
     nodes: Numbers = split.sizes.double().numpy()[:, None]
     real = np.arange(degree.shape[1]) < nodes
     mean = degree.sum(axis=1, keepdims=True) / nodes
     spread = np.sqrt((((degree - mean) * real) ** 2).sum(axis=1, keepdims=True) / nodes)
+    around = _around(split.adjacency, degree)
+    share = degree / nodes
     features = {
-        "degree": degree,
-        "standardised": (degree - mean) / np.maximum(spread, 1e-12),
-        "share": degree / nodes,
+        "degree": (degree,),
+        "degree, standardised": ((degree - mean) / np.maximum(spread, 1e-12),),
+        "degree / N": (share,),
+        "degree and neighbours": (degree, nodes + 0 * degree, share, around, around / np.maximum(degree, 1)),
     }
     scored = (split.y != IGNORED).numpy()
-    return {name: values[scored][:, None] for name, values in features.items()}
+    return {name: np.stack([each[scored] for each in values], axis=1) for name, values in features.items()}
+
+
+def _around(adjacency: torch.Tensor, degree: Numbers) -> Numbers:
+    """The sum of the neighbours' degrees, [graphs, nodes]."""
+    told = torch.from_numpy(degree).float()[..., None]
+    parts = zip(torch.split(adjacency, CHUNK), torch.split(told, CHUNK), strict=True)
+    return torch.cat([torch.bmm(edges.float(), each)[..., 0] for edges, each in parts]).double().numpy()
 
 
 def _logistic(x: Numbers, y: NDArray[np.int64], x_test: Numbers, y_test: NDArray[np.int64]) -> float:
     from sklearn.linear_model import LogisticRegression  # a second of import that cached data never pay
     from sklearn.metrics import balanced_accuracy_score
 
-    centre, scale = x.mean(), max(x.std(), 1e-12)
+    every = -(-len(x) // MOST_FITTED)
+    x, y = x[::every], y[::every]
+    centre, scale = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-12)
     model = LogisticRegression(class_weight="balanced").fit((x - centre) / scale, y)
     return float(balanced_accuracy_score(y_test, model.predict((x_test - centre) / scale)))

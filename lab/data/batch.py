@@ -99,6 +99,7 @@ class Dataset:
 
     shape: Shape
     splits: Mapping[str, Split]
+    """Where two names stand for the same object, these graphs are scored under both, and kept and worked on once."""
     task: str = "classify_nodes"
     lines: Mapping[str, float] = field(default_factory=dict)
     """Known scores worth drawing beside every result: chance, baselines, ceilings."""
@@ -106,4 +107,5 @@ class Dataset:
 
     def to(self, device: torch.device) -> Dataset:
         """The same data on another device."""
-        return replace(self, splits={name: split.to(device) for name, split in self.splits.items()})
+        moved = {id(split): split.to(device) for split in {id(each): each for each in self.splits.values()}.values()}
+        return replace(self, splits={name: moved[id(split)] for name, split in self.splits.items()})

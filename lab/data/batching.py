@@ -114,9 +114,10 @@ def prepare_splits(dataset: Dataset, model: nn.Module, budget_bytes: int | None 
     """Every split prepared for the model, all under one budget."""
     device = dataset.splits["train"].x.device
     budget = default_budget(device) if budget_bytes is None else budget_bytes
-    needs = {name: Prepared(split, model, 0).needed_bytes for name, split in dataset.splits.items()}
-    shares = fair_shares(needs, budget)
-    return {name: Prepared(split, model, shares[name]) for name, split in dataset.splits.items()}
+    once = {id(split): (name, split) for name, split in dataset.splits.items()}
+    shares = fair_shares({name: Prepared(split, model, 0).needed_bytes for name, split in once.values()}, budget)
+    made = {at: Prepared(split, model, shares[name]) for at, (name, split) in once.items()}
+    return {name: made[id(split)] for name, split in dataset.splits.items()}
 
 
 def fair_shares(needs: Mapping[str, int], budget: int) -> dict[str, int]:

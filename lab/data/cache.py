@@ -20,7 +20,7 @@ from lab.data.batch import Dataset, Shape, Split
 
 TENSORS = ("x", "adjacency", "y", "sizes")
 DRAFT = ".draft-"
-UNREADABLE = (SafetensorError, OSError, ValueError, KeyError, TypeError)
+UNREADABLE = (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 def cache_folder() -> Path:
@@ -41,7 +41,7 @@ def write(dataset: Dataset, path: Path) -> None:
     """Keep a data set; a reader sees the whole file or none, whenever this process dies."""
     said = {
         "shape": asdict(dataset.shape),
-        "splits": list(dataset.splits),
+        "splits": {name: _kept_as(dataset, name) for name in dataset.splits},
         "task": dataset.task,
         "lines": dict(dataset.lines),
         "sha256": dataset.sha256,
@@ -77,11 +77,20 @@ def read(path: Path) -> Dataset | None:
 def _open(path: Path) -> Dataset:
     with safe_open(path, framework="pt") as file:
         said = json.loads((file.metadata() or {})["lab"])
-        splits = {name: Split(*(file.get_tensor(f"{name}.{part}") for part in TENSORS)) for name in said["splits"]}
+        kept = {
+            name: Split(*(file.get_tensor(f"{name}.{part}") for part in TENSORS))
+            for name in dict.fromkeys(said["splits"].values())
+        }
+    splits = {name: kept[under] for name, under in said["splits"].items()}
     return Dataset(Shape(**said["shape"]), splits, said["task"], said["lines"], said["sha256"])
 
 
 def _tensors(dataset: Dataset) -> Iterator[tuple[str, Tensor]]:
     for name, split in dataset.splits.items():
-        for part in TENSORS:
+        for part in TENSORS if _kept_as(dataset, name) == name else ():
             yield f"{name}.{part}", getattr(split, part)
+
+
+def _kept_as(dataset: Dataset, name: str) -> str:
+    """The first name of the same split: what has two is kept once."""
+    return next(other for other, split in dataset.splits.items() if split is dataset.splits[name])

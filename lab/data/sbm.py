@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,9 @@ PATTERN_TOKENS = 3
 
 def pattern(spec: Pattern, seed: int) -> Dataset:
     """Block models with a planted pattern; each split has the same patterns, in order and in equal parts."""
-    counts = {"train": spec.train, "valid": spec.valid, "test": spec.test}
+    counts = _counts(spec, spec.train, spec.valid, spec.test)
     if spec.source == "pyg":
-        return pyg.published("PATTERN", counts)
+        return _scored_as_told(spec, pyg.published("PATTERN", counts))
     planted = _patterns(spec, _stream(seed, "patterns"))
 
     def draw(count: int, sizes: Random, graphs: Random) -> Split:
@@ -34,26 +35,39 @@ def pattern(spec: Pattern, seed: int) -> Dataset:
         totals = blocks.sum(axis=1) + [len(one.tokens) for one in mine]
         return pack(totals, _with_pattern(spec, graphs, blocks, mine))
 
-    return _dataset(_draw_splits(seed, counts, draw), classes=2, tokens=PATTERN_TOKENS)
+    built = _dataset(_draw_splits(seed, counts, draw), classes=2, tokens=PATTERN_TOKENS)
+    return _scored_as_told(spec, built)
 
 
 def cluster(spec: Cluster, seed: int) -> Dataset:
     """Block models in which one node of each community carries the community's name."""
-    counts = {"train": spec.train, "valid": spec.valid, "test": spec.test}
+    counts = _counts(spec, spec.train, spec.valid, spec.test)
     if spec.source == "pyg":
-        return pyg.published("CLUSTER", counts)
+        return _scored_as_told(spec, pyg.published("CLUSTER", counts))
 
     def draw(count: int, sizes: Random, graphs: Random) -> Split:
         blocks = _sizes(spec, sizes, (count, spec.communities))
         return pack(blocks.sum(axis=1), _with_one_revealed(spec, graphs, blocks))
 
     splits = _draw_splits(seed, counts, draw)
-    return _dataset(splits, classes=spec.communities, tokens=spec.communities + 1)
+    return _scored_as_told(spec, _dataset(splits, classes=spec.communities, tokens=spec.communities + 1))
 
 
 def _dataset(splits: Mapping[str, Split], *, classes: int, tokens: int) -> Dataset:
     widest = max(int(split.sizes.max()) for split in splits.values())
     return Dataset(Shape(nodes=widest, classes=classes, tokens=tokens), splits)
+
+
+def _counts(spec: BlockModel, train: int, valid: int, test: int) -> dict[str, int]:
+    """How many graphs of each split are needed."""
+    return {"train": train} if spec.scored == "training" else {"train": train, "valid": valid, "test": test}
+
+
+def _scored_as_told(spec: BlockModel, built: Dataset) -> Dataset:
+    """With the training graphs in place of held-out ones, where these are to be scored."""
+    if spec.scored == "held_out":
+        return built
+    return replace(built, splits=dict.fromkeys(SPLITS, built.splits["train"]))
 
 
 def _stream(seed: int, purpose: str, part: int = 0) -> Random:

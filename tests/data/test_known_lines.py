@@ -7,21 +7,22 @@ import itertools
 import pytest
 import torch
 
-from lab.data.baselines import degree_lines, known_lines, token_bound
+from lab.data.baselines import block_model_lines, degree_lines, pair_lines, token_bound, token_lines
 from lab.data.batch import IGNORED, Split
 from lab.data.sbm import cluster, pattern
-from lab.spec.datasets import Cluster, Pattern
+from lab.spec.datasets import Cluster, Lines, Palindromes, Pattern, Pyramid, PyramidNodes
 
 pytestmark = pytest.mark.torch
 
 
 @pytest.fixture(scope="module")
 def lines() -> dict[str, float]:
-    return known_lines(pattern(Pattern(train=1000, valid=1, test=500), 0))
+    return block_model_lines(pattern(Pattern(train=1000, valid=1, test=500), 0))
 
 
 @pytest.mark.parametrize(
-    ("line", "value"), [("degree", 0.707), ("degree_standardised", 0.828), ("degree_share", 0.852)]
+    ("line", "value"),
+    [("degree", 0.707), ("degree, standardised", 0.828), ("degree / N", 0.852), ("degree and neighbours", 0.866)],
 )
 def test_logistic_regression_on_the_degree_reaches_the_known_accuracies(
     line: str, value: float, lines: dict[str, float]
@@ -31,15 +32,15 @@ def test_logistic_regression_on_the_degree_reaches_the_known_accuracies(
 
 def test_the_lines_of_pattern_stand_in_their_order(lines: dict[str, float]) -> None:
     assert lines["chance"] == 0.5
-    assert 0.5 < lines["tokens"] < 0.53
-    assert lines["tokens"] < lines["degree"] < lines["degree_standardised"] < lines["degree_share"]
+    assert 0.5 < lines["token leak"] < 0.53
+    assert list(lines.values()) == sorted(lines.values())
 
 
 def test_the_degree_tells_nothing_on_cluster_and_the_revealed_nodes_little() -> None:
-    lines = known_lines(cluster(Cluster(train=300, valid=1, test=300), 0))
+    lines = block_model_lines(cluster(Cluster(train=300, valid=1, test=300), 0))
     assert lines["chance"] == pytest.approx(1 / 6)
-    assert lines["degree_share"] == pytest.approx(1 / 6, abs=0.01)
-    assert lines["tokens"] == pytest.approx(1 / 6 + 5 / 6 / 19.5, abs=0.005)
+    assert lines["degree / N"] == pytest.approx(1 / 6, abs=0.01)
+    assert lines["token leak"] == pytest.approx(1 / 6 + 5 / 6 / 19.5, abs=0.005)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -86,3 +87,47 @@ def test_regular_graphs_do_not_divide_by_zero() -> None:
     edges = (1 - torch.eye(4, dtype=torch.uint8)).expand(2, 4, 4).contiguous()
     split = Split(torch.zeros(2, 4, dtype=torch.int64), edges, torch.tensor([[0, 1, 0, 1]] * 2), torch.tensor([4, 4]))
     assert set(degree_lines(split, split).values()) == {0.5}
+
+
+def test_on_graphs_that_share_a_pattern_and_are_scored_themselves_the_leak_is_the_known_one() -> None:
+    """32 graphs, one pattern of 18 nodes: the leak is 1/2 + 1/2 sum (k/18 - 1/3) over its commoner tokens."""
+    spec = Pattern(train=32, patterns=1, pattern_size=18, scored="training")
+    built = spec.build(0)
+    counts = torch.bincount(built.splits["test"].x[0][built.splits["test"].y[0] == 1], minlength=3)
+    expected = 0.5 + 0.5 * float((counts[counts > 6] / 18 - 1 / 3).sum())
+    assert spec.lines(built)["token leak"] == pytest.approx(expected, abs=0.02)
+    assert spec.lines(built)["token leak"] > 0.52
+
+
+def test_published_scores_are_told_of_the_published_kind_of_graphs_only() -> None:
+    assert Pattern(train=50, valid=5, test=5, source="pyg").published()["GRIT, published"] == 0.87196
+    assert "best known (GRIT)" in Cluster(draw="per_seed").published()
+    assert Pattern(pattern_size=20).published() == {}
+    assert Pattern(scored="training").published() == {}
+
+
+def test_looking_up_is_the_line_of_pyramids() -> None:
+    lines = pair_lines(Pyramid(base=10, valid_base=13, test_base=11).build(0))
+    assert lines["always no"] == pytest.approx(2 / 3, abs=0.001)
+    assert lines["look-up, 5 powers"] == pytest.approx(0.825, abs=5e-4)
+    assert lines["look-up, 10 powers"] == pytest.approx(0.783, abs=5e-4)
+    assert lines["false_positives: always yes"] == lines["always no"]
+
+
+def test_looking_up_knows_mirrors_of_lines_that_it_has_seen_only() -> None:
+    lines = pair_lines(Lines(sizes=(2, 9), test_sizes=(10, 10)).build(0))
+    assert lines["always no"] == pytest.approx(0.9 - 0.1)
+    assert all(0.7 < value < 0.95 for name, value in lines.items() if name.startswith("look-up"))
+
+
+def test_revealed_nodes_are_all_that_tokens_tell_of_a_colouring() -> None:
+    lines = token_lines(PyramidNodes(base=3, valid_base=4, test_base=5, examples=40).build(0))
+    assert lines["chance"] == pytest.approx(1 / 3)
+    assert lines["tokens alone"] == pytest.approx((1 + 1 / 5 + 1 / 5) / 3, abs=1e-6)
+    assert lines["plain_acc: tokens alone"] == pytest.approx((3 + 12 / 3) / 15, abs=0.03)
+
+
+def test_what_is_shown_of_a_palindrome_tells_nothing_by_itself() -> None:
+    lines = token_lines(Palindromes().build(0))
+    assert lines["tokens alone"] == 0.5
+    assert lines["plain_acc: largest class"] == pytest.approx(0.5, abs=0.05)

@@ -238,6 +238,22 @@ def test_a_dataset_of_ones_own_that_varies_ours_is_not_mistaken_for_it(folder: P
 def test_known_lines_come_with_the_data_from_the_first_load_on() -> None:
     spec = Pattern(train=30, valid=2, test=10, patterns=5)
     built, again = load_dataset(spec, 0), load_dataset(spec, 0)
-    names = {"chance", "tokens", "degree", "degree_standardised", "degree_share"}
+    degrees = {"degree", "degree, standardised", "degree / N", "degree and neighbours"}
+    names = {"chance", "token leak", *degrees}
     assert built.lines.keys() == names
     assert built.lines == again.lines
+
+
+def test_training_graphs_that_are_scored_too_are_kept_once_and_stay_one_split(folder: Path) -> None:
+    sizes = []
+    for scored in ("training", "held_out"):
+        spec = Pattern(train=8, valid=8, test=8, patterns=1, scored=scored)
+        built = load_dataset(spec, 0)
+        sizes.append(kept(folder)[0].stat().st_size)
+        for file in kept(folder):
+            file.unlink()
+        if scored == "training":
+            assert built.splits["train"] is built.splits["valid"] is built.splits["test"]
+            again = built.to(torch.device("cpu"))
+            assert again.splits["train"] is again.splits["test"]
+    assert sizes[1] > 2.5 * sizes[0]

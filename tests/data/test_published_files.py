@@ -102,7 +102,7 @@ def test_loading_keeps_published_data_with_their_lines_and_tells_folders_apart(
     pattern_items(root)
     spec = Pattern(source="pyg", train=4, valid=3, test=2)
     first = load_dataset(spec, 0)
-    assert {"chance", "tokens", "degree_share"} <= first.lines.keys()
+    assert {"chance", "token leak", "degree / N"} <= first.lines.keys()
     (root / "PATTERN" / "raw" / "PATTERN_v2.pt").unlink()
     assert load_dataset(spec, 0).sha256 == first.sha256
 
