@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -31,16 +29,16 @@ class InputProbe(Probe):
         self._batch: Batch | None = None
         self._training: list[float] = []
 
-    def before_step(self, step: int, batches: Sequence[Batch]) -> None:
-        """Take the batch down on a step that is due."""
+    def before_forward(self, step: int, part: int, batch: Batch) -> None:
+        """Take the first batch down on a step that is due."""
         due = is_first(step) or step % self.spec.every == 0
-        self._batch = batches[0] if due and batches else None
+        self._batch = batch if due and part == 0 else None
 
     @torch.no_grad()
     def after_forward(self, step: int, part: int, outputs: Tensor) -> None:
         """Read the first batch."""
         batch, self._batch = self._batch, None
-        if batch is None or part:
+        if batch is None:
             return
         real = batch.mask.sum().float()
         row = [*_scale(batch.x, batch.mask, real), _like_probabilities(outputs, batch.mask, real)]

@@ -55,6 +55,9 @@ class Probe:
     def before_step(self, step: int, batches: Sequence[Batch]) -> None:
         """The gradients were cleared; `batches` are what the update will be made of."""
 
+    def before_forward(self, step: int, part: int, batch: Batch) -> None:
+        """The model is about to be asked about one of the batches; whatever is hooked is hooked now."""
+
     def after_forward(self, step: int, part: int, outputs: Tensor) -> None:
         """The model has answered one of the batches, and nothing has gone backward."""
 

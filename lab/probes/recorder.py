@@ -48,6 +48,11 @@ class Recorder:
         for probe in self.probes:
             probe.before_step(step, batches)
 
+    def before_forward(self, step: int, part: int, batch: Batch) -> None:
+        """The model is about to be asked about one of the batches."""
+        for probe in self.probes:
+            probe.before_forward(step, part, batch)
+
     def after_forward(self, step: int, part: int, outputs: Tensor) -> None:
         """The model has answered one of the batches."""
         for probe in self.probes:

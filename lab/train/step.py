@@ -95,6 +95,8 @@ class Stepper:
         recorders = self.recorders[member : member + 1]
         for part, batch in enumerate(batches):
             learner.drop(step, part)
+            for recorder in recorders:
+                recorder.before_forward(step, part, batch)
             outputs = learner.forward(batch)
             for recorder in recorders:
                 recorder.after_forward(step, part, outputs)

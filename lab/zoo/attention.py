@@ -13,6 +13,7 @@ from torch.nn.functional import logsigmoid
 from lab.spec.models.graph_transformer import GraphTransformer as Options
 from lab.zoo.parts import dropout
 from lab.zoo.positional import positional_map
+from lab.zoo.taps import Tap
 
 MILLION = 1e6
 CLAMP = 10.0
@@ -120,6 +121,7 @@ class Attention(nn.Module):
         if self.unreachable is not None and spec.positional.freeze:
             self.unreachable.requires_grad_(False)
         self.normaliser = Normaliser(spec.mixing, spec.mask_fill)
+        self.weights = Tap("gate" if spec.mixing == "gate" else "attention")
         self.dropout = dropout(weight_share)
         self.out_projection = OutProjection(spec.width, spec.width, bias=spec.bias_before_norm or not cancelled)
 
@@ -131,7 +133,8 @@ class Attention(nn.Module):
         logits = self._logits(asked, pairs)
         if self.unreachable is not None and pairs.unreachable is not None:
             logits = self.unreachable(logits, pairs.unreachable)
-        weights = self.dropout(self.normaliser(logits, pairs.allowed, pairs.fill))
+        weights = self.weights(self.normaliser(logits, pairs.allowed, pairs.fill), pairs.allowed)
+        weights = self.dropout(weights)
         read: Tensor = self.out_projection((weights @ value).transpose(1, 2).flatten(2))
         return read
 

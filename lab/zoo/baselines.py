@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from lab.data.batch import Batch, Shape
 from lab.spec.models.baselines import DegreeLogreg as Options
 from lab.zoo.parts import BatchNorm
+from lab.zoo.taps import Tap
 from lab.zoo.walks import simple_graph
 
 FEATURES = {"degree": 1, "standardised": 1, "share": 3, "neighbours": 5}
@@ -22,10 +23,11 @@ class DegreeLogreg(nn.Module):
         width = FEATURES[spec.features]
         self.standardise = BatchNorm(width, affine=False)
         self.readout = nn.Linear(width, shape.outputs)
+        self.logits = Tap("logits")
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits [graphs, nodes, outputs]."""
-        logits: Tensor = self.readout(self.standardise(self.features(batch), batch.mask))
+        logits: Tensor = self.logits(self.readout(self.standardise(self.features(batch), batch.mask)))
         return logits
 
     def features(self, batch: Batch) -> Tensor:

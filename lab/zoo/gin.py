@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from lab.data.batch import Batch, Shape
 from lab.spec.models.gin import Gin as Options
-from lab.zoo.parts import BatchNorm, Unchanged, dropout, way_in
+from lab.zoo.parts import BatchNorm, Relu, Unchanged, dropout, way_in
+from lab.zoo.taps import Kind, Tap
 
 
 class SelfWeight(nn.Module):
@@ -38,6 +41,8 @@ class NeighbourWeight(SelfWeight):
 class GinLayer(nn.Module):
     """One round: sum over the predecessors, MLP, norm, ReLU, residual."""
 
+    tapped: ClassVar[Kind] = "block"
+
     def __init__(self, spec: Options, *, relu: bool) -> None:
         super().__init__()
         self.spec = spec
@@ -50,9 +55,10 @@ class GinLayer(nn.Module):
         self.neighbour_weight = nn.Identity() if spec.neighbour_weight == "one" else NeighbourWeight(squash=True)
         self.linear1 = nn.Linear(width, hidden, bias=biases[0])
         self.mlp_norm = BatchNorm(hidden, running_stats=spec.running_stats) if norms[0] else Unchanged()
+        self.mlp_relu = Relu()
         self.linear2 = nn.Linear(hidden, width, bias=biases[1])
         self.between_norm = BatchNorm(width, running_stats=spec.running_stats) if norms[1] else Unchanged()
-        self.relu = nn.ReLU() if relu else nn.Identity()
+        self.relu = Relu() if relu else nn.Identity()
         self.dropout = dropout(spec.dropout)
 
     def forward(self, x: Tensor, incoming: Tensor, mask: Tensor) -> Tensor:
@@ -62,7 +68,7 @@ class GinLayer(nn.Module):
         if self.spec.neighbour_relu == "after":
             gathered = gathered.relu()
         hidden = self.linear1(self.self_weight(x) + self.neighbour_weight(gathered))
-        y = self.linear2(self.mlp_norm(hidden, mask).relu())
+        y = self.linear2(self.mlp_relu(self.mlp_norm(hidden, mask)))
         y = self.dropout(self.relu(self.between_norm(y, mask)))
         out: Tensor = x + y if self.spec.residual else y
         return out
@@ -125,12 +131,13 @@ class Gin(nn.Module):
             if spec.jumping == "readouts"
             else nn.Linear(spec.width, shape.outputs)
         )
+        self.logits = Tap("logits")
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits [graphs, nodes, outputs]."""
         states = self.stage(self.embedding(batch.x), batch)
         jumping = self.spec.jumping
-        logits: Tensor = self.readout(states if jumping == "readouts" else jump(states, jumping))
+        logits: Tensor = self.logits(self.readout(states if jumping == "readouts" else jump(states, jumping)))
         return logits
 
     def zero_gradient(self) -> set[str]:

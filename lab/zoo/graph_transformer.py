@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,8 @@ from lab.spec.models.graph_transformer import GraphTransformer as Options
 from lab.zoo.attention import Attention, Pairs
 from lab.zoo.cancelled import cancelled
 from lab.zoo.gin import GinStage, jump
-from lab.zoo.parts import Unchanged, dropout, norm, way_in
+from lab.zoo.parts import Relu, Unchanged, dropout, norm, way_in
+from lab.zoo.taps import Kind, Tap
 from lab.zoo.walks import one_hot, walk_stack
 
 
@@ -25,19 +27,22 @@ class FeedForward(nn.Module):
         inner, outer = spec.mlp_norm == "batch", spec.ff_norm == "batch" and not spec.norm_first
         self.linear1 = nn.Linear(spec.width, spec.feed_forward, bias=spec.bias_before_norm or not inner)
         self.norm = norm(spec.mlp_norm, spec.feed_forward, masked=spec.masked_norm)
+        self.relu = Relu()
         self.inner_dropout = dropout(spec.dropout)
         self.linear2 = nn.Linear(spec.feed_forward, spec.width, bias=spec.bias_before_norm or not outer)
         self.outer_dropout = dropout(spec.dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Map [graphs, nodes, width]."""
-        hidden = self.inner_dropout(self.norm(self.linear1(x), mask).relu())
+        hidden = self.inner_dropout(self.relu(self.norm(self.linear1(x), mask)))
         out: Tensor = self.outer_dropout(self.linear2(hidden))
         return out
 
 
 class EncoderLayer(nn.Module):
     """Attention and feed-forward, each in a residual sum, with a norm before or after it."""
+
+    tapped: ClassVar[Kind] = "block"
 
     def __init__(self, spec: Options, *, positional: nn.Module | None = None) -> None:
         super().__init__()
@@ -70,6 +75,7 @@ class GraphTransformer(nn.Module):
         self.stage = GinStage(_below(spec)) if spec.gin_layers else None
         self.layers = nn.ModuleList(EncoderLayer(spec) for _ in range(spec.layers))
         self.readout = nn.Linear(spec.width, shape.outputs)
+        self.logits = Tap("logits")
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits [graphs, nodes, outputs]."""
@@ -79,7 +85,7 @@ class GraphTransformer(nn.Module):
         pairs = self._pairs(batch)
         for layer in self.layers:
             x = layer(x, pairs, batch.mask)
-        logits: Tensor = self.readout(x)
+        logits: Tensor = self.logits(self.readout(x))
         return logits
 
     def prepare(self, batch: Batch) -> dict[str, Tensor]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from lab.data.batch import Shape
+from lab.zoo.taps import Kind
 
 
 def way_in(shape: Shape, width: int) -> nn.Module:
@@ -23,8 +24,16 @@ class Unchanged(nn.Module):
         return x
 
 
+class Relu(nn.ReLU):
+    """A ReLU whose dead units can be seen."""
+
+    tapped: ClassVar[Kind] = "relu"
+
+
 class LayerNorm(nn.LayerNorm):
     """Layer norm; it works node by node, so that real rows are the same whatever the mask says."""
+
+    tapped: ClassVar[Kind] = "norm"
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
         """Normalise each row over its channels."""
@@ -33,6 +42,8 @@ class LayerNorm(nn.LayerNorm):
 
 class BatchNorm(nn.Module):
     """Batch norm over the rows that a mask calls real, or over all of them."""
+
+    tapped: ClassVar[Kind] = "norm"
 
     MOMENTUM = 0.1
     EPSILON = 1e-5

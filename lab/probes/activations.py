@@ -1,0 +1,154 @@
+"""Activations: what blocks, norms, ReLUs, gates and the read-out put out, from sums, norms and largest values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lab.data.batch import Batch
+from lab.probes.cadence import Cadence
+from lab.probes.measures import MEASURES, Real, gated, measured
+from lab.probes.probe import RING, Probe, Subject
+from lab.probes.ring import Ring
+from lab.probes.sites import Listening, Site, sites
+from lab.records.chunk import TOTAL, Chunk
+from lab.spec.probes import Activations
+from lab.spec.rules import Finding
+
+STATISTICS = ("mean", "std", "abs_max", "nonfinite", "dead_units", "sat", "pad_out", "pad_grad")
+PADDED = frozenset({"block", "logits"})
+"""Kinds of sites whose padding is looked at."""
+
+
+class ActivationProbe(Probe):
+    """Hooks the sites on steps that are due; a row holds the measures of all sites, then their gradients at padding."""
+
+    def __init__(self, spec: Activations, subject: Subject) -> None:
+        self.spec = spec
+        self.sites = () if subject.is_compiled else sites(subject.model)
+        self.is_compiled = subject.is_compiled
+        self.listening = Listening(self.sites, self._hear)
+        self.cadence = Cadence(spec.every, spec.max_overhead, subject.weights.device)
+        self.ring = Ring(RING)
+        self.called: set[str] = set()
+        self.read = 0
+        """Readings taken."""
+        self._nothing = torch.full((len(MEASURES),), torch.nan, device=subject.weights.device)
+        self._real: Real | None = None
+        self._heard: dict[str, Tensor] = {}
+        self._behind: dict[str, Tensor] = {}
+
+    def before_forward(self, step: int, part: int, batch: Batch) -> None:
+        """Hook the sites, if the step is due."""
+        if part or not self.sites:
+            return
+        self.cadence.step(step)
+        if self.cadence.is_due(step):
+            started = self.cadence.mark()
+            self._real = Real.of(batch)
+            self.listening.start()
+            self.cadence.spend(started)
+
+    @torch.no_grad()
+    def _hear(self, site: Site, output: Tensor, allowed: Tensor | None) -> None:
+        started, real = self.cadence.mark(), self._real
+        assert real is not None
+        if site.kind in ("attention", "gate") and output.ndim == 4:
+            self._heard[site.name] = gated(site.kind, output, allowed, real)
+        else:
+            self._heard[site.name] = measured(site.kind, output, real)
+        if site.kind in PADDED and output.requires_grad and real.fits(output):
+            output.register_hook(partial(self._feel, site.name, real))  # type: ignore[no-untyped-call]
+        self.cadence.spend(started)
+
+    @torch.no_grad()
+    def _feel(self, name: str, real: Real, gradient: Tensor) -> None:
+        started = self.cadence.mark()
+        self._behind[name] = real.largest(gradient)[1]
+        self.cadence.spend(started)
+
+    def after_forward(self, step: int, part: int, outputs: Tensor) -> None:
+        """The first batch has passed: no more hooks."""
+        if self.listening.is_on:
+            self.listening.stop()
+
+    @torch.no_grad()
+    def after_backward(self, step: int) -> None:
+        """Everything of this reading is there: one row."""
+        if self._real is None:
+            return
+        started, self._real = self.cadence.mark(), None
+        names = [site.name for site in self.sites]
+        behind = [self._behind.get(name, self._nothing[0]) for name in names]
+        forward = [self._heard.get(name, self._nothing) for name in names]
+        self.ring.add(step, torch.cat([*forward, torch.stack(behind).float()]))
+        self.called |= self._heard.keys()
+        self.read += 1
+        self._heard, self._behind = {}, {}
+        self.cadence.spend(started)
+
+    def waiting(self) -> Tensor | None:
+        """All rows since the last flush."""
+        return self.ring.waiting()
+
+    def told(self, host: np.ndarray) -> list[Chunk]:
+        """One chunk of what sites put out, and one of how scale changes over the blocks."""
+        self.cadence.settle()
+        if not self.ring.steps:
+            return []
+        steps, rows = self.ring.take(host)
+        count = len(self.sites)
+        forward = rows[:, : count * len(MEASURES)].reshape(len(steps), count, -1).transpose(2, 0, 1)
+        told = _statistics(forward.astype(np.float64), rows[:, count * len(MEASURES) :])
+        gain = _depth_gain(told[1][:, [site.kind == "block" for site in self.sites]])
+        called = [place for place, site in enumerate(self.sites) if site.name in self.called]
+        names = tuple(self.sites[place].name for place in called)
+        values = np.stack(told, axis=1)[:, :, called].astype(np.float32)
+        chunks = [Chunk(self.spec.kind, steps, names, STATISTICS, values)] if names else []
+        return [*chunks, Chunk(self.spec.kind, steps, (TOTAL,), ("depth_gain",), gain[:, None, None])]
+
+    def remarks(self) -> tuple[Finding, ...]:
+        """Compiled models, modules that are never called, outputs that could not be measured."""
+        if self.is_compiled:
+            return (not_measured(self.spec.kind, "", "the model is compiled, and hooks would break what was compiled"),)
+        broken = self.listening.broken
+        told = [not_measured(self.spec.kind, name, problem) for name, problem in broken.items()]
+        silent = [site.name for site in self.sites if self.read and site.name not in self.called | broken.keys()]
+        return (*told, *(not_measured(self.spec.kind, name, "it is never called") for name in silent))
+
+    def state(self) -> dict[str, Any]:
+        """What the cadence has learnt, and who was heard."""
+        return {"cadence": self.cadence.state(), "called": sorted(self.called), "read": self.read}
+
+    def load(self, said: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.cadence.load(said["cadence"])
+        self.called, self.read = set(said["called"]), said["read"]
+
+
+def not_measured(probe: str, scope: str, why: str) -> Finding:
+    """A remark that a reader of the readings should find, told once."""
+    return Finding("not_measured", scope, 0, "info", says=f"{probe} were not measured: {why}")
+
+
+def _statistics(forward: np.ndarray, behind: np.ndarray) -> list[np.ndarray]:
+    """The statistics [readings, sites] behind the measures; in float64, as a variance is a difference of squares."""
+    total, norm, count, largest, nonfinite, dead, saturated, padding = forward
+    with np.errstate(all="ignore"):
+        mean = total / count
+        spread = np.sqrt(np.maximum(norm**2 / count - mean**2, 0.0))
+    return [mean, spread, largest, nonfinite, dead, saturated, padding, behind]
+
+
+def _depth_gain(spreads: np.ndarray) -> np.ndarray:
+    """The largest over the smallest standard deviation of the blocks; NaN without blocks."""
+    if not spreads.shape[1]:
+        return np.full(len(spreads), np.nan, dtype=np.float32)
+    with np.errstate(all="ignore"):
+        gain: np.ndarray = (spreads.max(axis=1) / spreads.min(axis=1)).astype(np.float32)
+    return gain
