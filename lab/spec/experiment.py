@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from lab.errors import choose
 from lab.spec.datasets import DatasetSpec
 from lab.spec.models import ModelSpec
 from lab.spec.probes import Probes, at_level
 from lab.spec.recorder import FlightRecorder
 from lab.spec.rules import Rules
 from lab.spec.spec import Factor, Spec, digest, factor
+from lab.spec.tasks import COSTS, TASKS
 
 Optimiser = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["constant", "plateau", "cosine"]
@@ -71,9 +74,15 @@ class StopRun(Spec):
     """Stop when the median grad/weight of the matrices is beyond a bound, as in "> 1 for 3 epochs"."""
     plateau: str | Literal["off"] = "off"
     """Stop when the validation score has not improved, as in "40 epochs"."""
+    reached: str | Literal["off"] = "off"
+    """Stop when a score is good enough, as in "train.acc > 0.9" or "valid.acc >= 1 for 10 epochs"; scores are taken
+    in evaluation mode after every epoch."""
 
     RATIO: ClassVar[str] = r"^\s*([<>])\s*(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s+for\s+(\d+)\s+epochs?\s*$"
     PLATEAU: ClassVar[str] = r"^\s*(\d+)\s+epochs?\s*$"
+    REACHED: ClassVar[str] = (
+        r"^\s*([a-z]+\.\w+)\s*(>=?|<=?)\s*(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?:\s+for\s+(\d+)\s+epochs?)?\s*$"
+    )
 
     @field_validator("grad_weight_ratio")
     @classmethod
@@ -85,10 +94,19 @@ class StopRun(Spec):
     def _plateau_reads(cls, said: str) -> str:
         return _reads(said, cls.PLATEAU, 'write it like "40 epochs", or off')
 
+    @field_validator("reached")
+    @classmethod
+    def _reached_reads(cls, said: str) -> str:
+        return _reads(said, cls.REACHED, 'write it like "train.acc > 0.9 for 10 epochs", or off')
+
+    @property
+    def awaited(self) -> str:
+        """The score that is to be reached; empty where there is none."""
+        said = re.match(self.REACHED, self.reached)
+        return said[1] if said else ""
+
 
 def _reads(said: str, pattern: str, mend: str) -> str:
-    import re
-
     if said != "off" and not re.match(pattern, said):
         raise ValueError(f"'{said}' cannot be read: {mend}")
     return said
@@ -115,6 +133,15 @@ class Experiment(Spec):
     """What is kept for a replay."""
     plugins: tuple[str, ...] = ()
     """Python files that add models, datasets, probes or rules of one's own, as paths from the project's folder."""
+
+    @model_validator(mode="after")
+    def _what_is_awaited_is_scored(self) -> Self:
+        task, awaited = TASKS.get(self.dataset.task), self.stop_run.awaited
+        if awaited and task is not None and (awaited in COSTS or not task.has(awaited)):
+            raise ValueError(f"stop_run.reached: '{awaited}' is no score; {choose(awaited, task.all_scores())}")
+        if awaited.startswith("train.") and not self.training.evaluate_train:
+            raise ValueError(f"stop_run.reached waits for {awaited}, but training.evaluate_train is false")
+        return self
 
     @model_validator(mode="after")
     def _model_fits_the_task(self) -> Self:

@@ -1,14 +1,18 @@
-"""When a run ends before its last epoch: the patience and the bound that the experiment states."""
+"""When a run ends before its last epoch: the patience, the bound and the aim that the experiment states."""
 
 from __future__ import annotations
 
 import math
+import operator
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from lab.spec.experiment import StopRun
 from lab.train.schedule import Goal
+
+SIGNS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
 
 @dataclass
@@ -20,18 +24,22 @@ class Stopping:
     best: float = math.nan
     waited: int = 0
     beyond: int = 0
+    reached: int = 0
 
     @property
     def needs_ratio(self) -> bool:
         """Whether gradients must be measured for it."""
         return self.stop.grad_weight_ratio != "off"
 
-    def tell(self, score: float, ratio: float) -> tuple[Literal["done", "stopped"], str] | None:
-        """How the run ends after this epoch and why, or None to go on."""
+    def tell(
+        self, score: float, ratio: float, scores: Mapping[str, float] | None = None
+    ) -> tuple[Literal["done", "stopped"], str] | None:
+        """How the run ends after this epoch and why, or None to go on; `scores` are all there are, by name."""
         if self._is_beyond(ratio):
             said = f"grad/weight of the matrices was {ratio:.3g} in the last epoch"
             return "stopped", f"{said}, {self.stop.grad_weight_ratio}"
-        return ("done", "") if self._is_flat(score) else None
+        ends = (self._is_flat(score), self._is_reached(scores or {}))
+        return ("done", "") if any(ends) else None
 
     def _is_beyond(self, ratio: float) -> bool:
         match = re.match(StopRun.RATIO, self.stop.grad_weight_ratio)
@@ -53,6 +61,14 @@ class Stopping:
             self.waited += 1
         return self.waited >= int(match[1])
 
+    def _is_reached(self, scores: Mapping[str, float]) -> bool:
+        match = re.match(StopRun.REACHED, self.stop.reached)
+        if match is None:
+            return False
+        value, aim = scores.get(match[1], math.nan), float(match[3])
+        self.reached = self.reached + 1 if SIGNS[match[2]](value, aim) else 0
+        return self.reached >= int(match[4] or 1)
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint must hold."""
-        return {key: value for key, value in asdict(self).items() if key in ("best", "waited", "beyond")}
+        return {key: value for key, value in asdict(self).items() if key in ("best", "waited", "beyond", "reached")}

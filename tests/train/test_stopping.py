@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from lab.spec.experiment import StopRun
+from lab.spec.experiment import Experiment, StopRun
 from lab.train.stopping import Stopping
 
 
@@ -46,3 +46,50 @@ def test_a_ratio_must_lie_beyond_its_bound_for_so_many_epochs_in_a_row(said: str
 def test_a_ratio_that_was_not_read_is_within_every_bound() -> None:
     stopping = Stopping(StopRun(grad_weight_ratio="> 1 for 1 epoch"), "max")
     assert stopping.tell(0.5, math.nan) is None
+
+
+def test_a_run_ends_once_a_score_is_reached_whatever_its_own_score_does() -> None:
+    stopping = Stopping(StopRun(reached="train.acc > 0.9"), "max")
+    told = [stopping.tell(0.5, math.nan, {"train.acc": score}) for score in (0.85, 0.9, 0.91)]
+    assert told == [None, None, ("done", "")]
+
+
+def test_a_score_may_have_to_stay_where_it_is_for_some_epochs() -> None:
+    stopping = Stopping(StopRun(reached="valid.acc >= 1 for 2 epochs"), "max")
+    told = [stopping.tell(score, math.nan, {"valid.acc": score}) for score in (1.0, 0.5, 1.0, 1.0)]
+    assert told == [None, None, None, ("done", "")]
+
+
+@pytest.mark.parametrize("scores", [{}, {"train.acc": math.nan}, {"valid.acc": 1.0}])
+def test_a_score_that_is_not_told_is_not_reached(scores: dict[str, float]) -> None:
+    assert Stopping(StopRun(reached="train.acc > 0.5"), "max").tell(1.0, math.nan, scores) is None
+
+
+def test_a_resumed_run_goes_on_counting() -> None:
+    stopping = Stopping(StopRun(reached="valid.loss < 1e-2 for 2 epochs"), "max")
+    stopping.tell(0.5, math.nan, {"valid.loss": 0.001})
+    again = Stopping(StopRun(reached="valid.loss < 1e-2 for 2 epochs"), "max")
+    vars(again).update(stopping.state())
+    assert again.tell(0.5, math.nan, {"valid.loss": 0.001}) == ("done", "")
+
+
+@pytest.mark.parametrize(
+    ("reached", "told"),
+    [
+        ("0.9", "write it like"),
+        ("train.acc = 0.9", "write it like"),
+        ("train.mae < 0.9", "is no score"),
+        ("cost.seconds > 9", "is no score"),
+        ("train.acc > 0.9", "evaluate_train is false"),
+    ],
+)
+def test_what_can_never_be_reached_is_refused(reached: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Experiment.model_validate(
+            {
+                "dataset": {"kind": "pattern"},
+                "model": {"kind": "gin"},
+                "training": {"evaluate_train": False},
+                "stop_run": {"reached": reached},
+            }
+        )
