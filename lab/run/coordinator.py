@@ -111,7 +111,7 @@ class Coordinator:
             self.desk.ledger.start(self.desk.view.row(task.trial))
         job = task.job(
             task.record(self.plan, self.desk.origin),
-            checkpoints=str(self.desk.home / "checkpoints"),
+            home=self.desk.home,
             seconds=self.plan.study.budget.per_run,
             handed_back=self.retries.handed_back(task.id),
         )

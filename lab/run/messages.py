@@ -43,6 +43,8 @@ class Job:
     """What its content must come out as, so that a plug-in that changed meanwhile is noticed."""
     checkpoints: str
     """The folder that holds a folder for each trial under way."""
+    bundles: str
+    """The folder that holds a folder for each trial whose flight recorder froze."""
     seconds: float | None = None
     """Longest time it may take."""
     handed_back: frozenset[str] = field(default_factory=frozenset)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from lab.plan.plan import Plan, Trial
@@ -47,13 +48,14 @@ class Task:
             origin=origin,
         )
 
-    def job(self, record: Record, *, checkpoints: str, seconds: float | None, handed_back: frozenset[str]) -> Job:
+    def job(self, record: Record, *, home: Path, seconds: float | None, handed_back: frozenset[str]) -> Job:
         """The order that a worker gets."""
         return Job(
             record=record,
             experiment=self.experiment.model_dump_json(serialize_as_any=True),
             experiment_id=self.experiment.id,
-            checkpoints=checkpoints,
+            checkpoints=str(home / "checkpoints"),
+            bundles=str(home / "bundles"),
             seconds=seconds,
             handed_back=handed_back,
             is_watched=self.is_watched,

@@ -26,6 +26,7 @@ from lab.run.messages import Ended, Epoch, Job, Message, Points, Ready, Setup, S
 if TYPE_CHECKING:
     from lab.data.batch import Dataset
     from lab.spec.experiment import Experiment
+    from lab.train.flight.papers import Papers
     from lab.train.loop import Outcome
 
 DATASETS_KEPT = 2
@@ -104,7 +105,7 @@ class Worker:
         experiment = Experiment.model_validate_json(job.experiment)
         if experiment.id != job.experiment_id:
             raise RuntimeError("the worker reads the experiment differently: did a plug-in change meanwhile?")
-        member = Member(experiment, record.seed, cell=record.cell, repeat=record.repeat, trial=record.trial)
+        member = Member(experiment, record.seed, record.cell, record.repeat, record.trial, self._papers(job))
         dataset = self._dataset(experiment, record.seed)
         sha256 = dataset.sha256 if self.setup.hashes_data else ""
         origin = replace(record.origin, data=sha256, data_lines=dict(dataset.lines))
@@ -117,6 +118,20 @@ class Worker:
             seconds=job.seconds,
         )
         return _recorded(replace(record, origin=origin), outcome), outcome
+
+    def _papers(self, job: Job) -> Papers:
+        from lab.spec.plugins import loaded
+        from lab.train.flight.papers import Papers
+
+        record = job.record
+        return Papers(
+            Path(job.bundles),
+            study=record.study,
+            label=record.label,
+            root=str(Path(self.setup.root).absolute()),
+            plugins=loaded(self.setup.plugins, Path(self.setup.root)),
+            commit=record.origin.commit,
+        )
 
     def _dataset(self, experiment: Experiment, seed: int) -> Dataset:
         from lab.data.load import load_dataset

@@ -32,6 +32,11 @@ def load_plugins(files: Sequence[str], root: Path) -> None:
         study.rebuild()
 
 
+def loaded(files: Sequence[str], root: Path) -> dict[str, str]:
+    """These plug-ins with the digest of the text that is on the menu; empty where one is not on it."""
+    return {file: _loaded.get(inside(file, root).resolve(), "") for file in files}
+
+
 def _load(path: Path, name: str) -> bool:
     if path.suffix != ".py" or not path.is_file():
         raise LabError(f"'{name}' is not a Python file", hint="name a file such as plugins/my_model.py")

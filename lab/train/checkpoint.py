@@ -99,12 +99,13 @@ def _whole(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file under another name, wait until the disk has it, then give it its name."""
     draft = path.with_name(f"{path.name}.draft")
     write(draft)
-    _settle(draft)
+    settle(draft)
     draft.replace(path)
-    _settle(path.parent)
+    settle(path.parent)
 
 
-def _settle(path: Path) -> None:
+def settle(path: Path) -> None:
+    """Wait until the disk has a file, or a folder's list of names."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -15,6 +15,7 @@ from lab.data.batch import Dataset
 from lab.data.precision import matmul_precision
 from lab.errors import LabError
 from lab.records.judge import judge
+from lab.spec.rules import Finding
 from lab.train.build import trainable
 from lab.train.member import Member, Outcome, Watcher
 from lab.train.memory import Peak
@@ -49,6 +50,8 @@ def train(
                 ending = _train_to_the_end(run, place, watcher)
         except Exception as problem:
             ending, trace = _failure(problem)
+            if run is not None and trace:
+                run.flight.freeze("crash", Finding("crash", "run", run.past.step, "fatal", says=ending[1]))
         outcomes.append(_outcome(run, ending, trace=trace, peak_mb=peak.megabytes()))
     return outcomes
 

@@ -12,6 +12,7 @@ from lab.records.record import Status
 from lab.spec.experiment import Experiment
 from lab.spec.rules import Finding
 from lab.spec.spec import digest
+from lab.train.flight.papers import Papers
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Member:
     repeat: int = 0
     trial: str = ""
     """The trial's id, under which its checkpoint is kept."""
+    papers: Papers | None = None
+    """Where its flight recorder freezes to, and what bundles tell beside the run; without it nothing is kept."""
 
     @property
     def identity(self) -> str:

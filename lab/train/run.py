@@ -22,6 +22,7 @@ from lab.spec.rules import Finding
 from lab.train.build import build_model
 from lab.train.checkpoint import Checkpoint, Folder
 from lab.train.feed import epoch_updates
+from lab.train.flight.flight import flight_of
 from lab.train.learner import Learner
 from lab.train.member import Member, Progress
 from lab.train.pack import Pack
@@ -54,7 +55,7 @@ class Run:
         model = build_model(experiment, dataset.shape, member.seed, member.cell)
         model.to(dataset.splits["train"].x.device)
         self.splits = prepare_splits(dataset, model)
-        self.planned_steps = self.training.epochs * len(self._updates(1))
+        self.planned_steps = self.training.epochs * len(self.updates(1))
         self.task = task_of(dataset.task, dataset.shape, self.training)
         self.stopping = Stopping(experiment.stop_run, self.task.goal)
         self.plateau = Plateau(self.training.plateau_patience, self.training.plateau_factor, self.task.goal)
@@ -67,6 +68,7 @@ class Run:
         subject = Subject(model, self.pack.layout, weights, gradients, forward, compiled)
         self.recorder = Recorder(probes, subject, planned_steps=self.planned_steps)
         self.stepper.recorders = (self.recorder,)
+        self.flight = flight_of(member, self.stepper, dataset.sha256)
         self.folder: Folder | None = None
         self.seen = Seen()
 
@@ -75,7 +77,8 @@ class Run:
         """Time spent on it, that before a resumption included."""
         return self.past.seconds + time.monotonic() - self.started
 
-    def _updates(self, epoch: int) -> list[list[Planned]]:
+    def updates(self, epoch: int) -> list[list[Planned]]:
+        """The batches of every update of an epoch, the first epoch being 1."""
         key = self.streams.key("data_order", epoch)
         return epoch_updates(self.splits["train"].split.sizes, self.training, key)
 
@@ -86,18 +89,20 @@ class Run:
         self.learner.model.train()
         self.stepper.loss_sum.zero_()
         before, started = self.past.step, time.perf_counter()
-        for update in self._updates(self.past.epoch + 1):
+        for update in self.updates(self.past.epoch + 1):
             if self.seconds > self.limit:
                 self._read(hear)
                 return "timed_out", f"not done after {self.limit:g} s, at step {self.past.step}"
+            self.flight.before_step(self.past.step, update)
             self.stepper.step(self.past.step, [[self.splits["train"].batch(*cut) for cut in update]])
+            self.flight.after_step(self.past.step)
             self.past.step += 1
             if self.past.step % RING == 0 and not self._read(hear):
-                return "diverged", self._why()
+                return self._diverged()
         self.past.epoch += 1
         self.recorder.after_epoch(self.past.epoch, self.past.step - 1)
         if not self._read(hear):
-            return "diverged", self._why()
+            return self._diverged()
         steps = self.past.step - before
         self.mean_loss = self.seen.loss_sum / steps
         self.past.step_ms.append((time.perf_counter() - started) * 1000 / steps)
@@ -106,6 +111,7 @@ class Run:
     def _read(self, hear: Hear) -> bool:
         """Bring over what the device has to tell; whether the run is still sound."""
         self._hear_readings(hear)
+        self.flight.flush()
         self.seen = self.stepper.read(0)
         return self.seen.is_active
 
@@ -113,6 +119,14 @@ class Run:
         points = self.recorder.flush()
         if points:
             hear(points)
+
+    def _diverged(self) -> Ending:
+        """The end of a run that was not finite, which its flight recorder keeps."""
+        why, seen = self._why(), self.seen
+        self.flight.freeze(
+            "diverged", Finding("diverged", "run", seen.bad_step, "fatal", value=seen.bad_loss, says=why)
+        )
+        return "diverged", why
 
     def _why(self) -> str:
         """The first step that was not finite, and where its gradient was not."""
@@ -168,6 +182,7 @@ class Run:
         self.saved = time.monotonic()
 
     def _go_back(self, found: Checkpoint) -> None:
+        self.flight.resumed()
         self.past = Progress(**found.said["progress"])
         self.from_epoch = self.past.epoch
         for watch, said in ((self.plateau, found.said["plateau"]), (self.stopping, found.said["stopping"])):

@@ -67,6 +67,8 @@ class Stepper:
         self.losses = self.scale.clone()
         """The losses of the last step, [K, 1]."""
         self.lr = self.scale.clone()
+        self.norms = self.scale.to(weights.dtype)
+        """The gradient norms of the last step before clipping, [K, 1]."""
         self.loss_sum = torch.zeros_like(self.scale)
         self.bad_loss = torch.zeros_like(self.scale)
         self.bad_step, self.skipped, self.voids = torch.zeros(
@@ -110,7 +112,7 @@ class Stepper:
         return total
 
     def _move(self, step: int) -> None:
-        norms = self.pack.norms()
+        norms = self.norms = self.pack.norms()
         share = clip_share(norms, self.clip).to(norms.dtype)
         go = self.active & norms.isfinite() & self.losses.isfinite()
         self.lr = self.scale * self.rates[min(step, len(self.rates) - 1)][:, None]
