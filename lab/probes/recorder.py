@@ -10,11 +10,12 @@ import pyarrow as pa
 from torch import Tensor
 
 from lab.data.batch import Batch
+from lab.probes.curves import Point
 from lab.probes.probe import Probe, Scored, Subject, probe_of
 from lab.probes.readings import Readings, combine
 from lab.probes.retold import with_matrices
 from lab.probes.ring import brought_over
-from lab.probes.summary import Point, Summary
+from lab.probes.summary import Summary
 from lab.records.chunk import Chunk
 from lab.records.judge import with_cancelled
 from lab.spec.probes import Gradients, ProbeSpec
@@ -123,6 +124,7 @@ class Recorder:
         waiting = self.readings.waiting
         said = {
             "worst": self.summary.worst,
+            "curves": self.summary.curves.last,
             "alerts": self.readings.alerts,
             "probes": [probe.state() for probe in self.probes],
             "waiting": [
@@ -135,6 +137,7 @@ class Recorder:
     def load(self, said: Mapping[str, Any], arrays: Mapping[str, np.ndarray], parts: list[pa.Table]) -> None:
         """Go on from a checkpoint."""
         self.summary.worst = list(said["worst"])
+        self.summary.curves.last = dict(said["curves"])
         self._parts = list(parts)
         self.readings.alerts = list(said["alerts"])
         for probe, own in zip(self.probes, said["probes"], strict=True):

@@ -1,16 +1,18 @@
-"""The curves of a finished trial's gradients once more, from its stored readings and without torch."""
+"""The curves of a finished trial's readings once more, from its stored readings and without torch."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lab.probes.summary import MAX_POINTS, Point, Summary
+from lab.probes.curves import Curves, Point
+from lab.probes.summary import MAX_POINTS, Summary
 from lab.records.chunk import TOTAL, TOTALS, Chunk
 from lab.records.judge import cancelled
 
@@ -18,6 +20,17 @@ MATRICES = b"matrices"
 """The key of a table's metadata that names the parameters with two or more axes."""
 NEEDED = ("grad_norm", "weight_norm", "update_norm", "grad_weight", "update_weight", "nonfinite")
 """Statistics that the curves are made of."""
+Wanted = tuple[str, bool, tuple[str, ...]]
+"""A probe, whether of all together, and statistics."""
+SHOWN: tuple[Wanted, ...] = (
+    ("activations", True, ("depth_gain",)),
+    ("activations", False, ("std",)),
+    ("attention", False, ("n_eff",)),
+    ("noise", True, ("noise_scale",)),
+    ("evaluation", True, ("loss_rel",)),
+    ("evaluation", False, ("recall",)),
+)
+BROKEN = "health/nonfinite_tensors"
 
 
 @dataclass(frozen=True)
@@ -34,22 +47,37 @@ def with_matrices(readings: pa.Table, names: Iterable[str]) -> pa.Table:
 
 def retold(readings: pa.Table) -> list[Point]:
     """The points that a server was, or would have been, shown of these readings while the trial ran."""
-    if not {"step", "name", *NEEDED, *TOTALS} <= set(readings.column_names):
+    if not {"step", "probe", "name"} <= set(readings.column_names):
         return []
-    of_all = pc.equal(readings["name"], TOTAL)
-    totals = _chunk(readings.filter(of_all), TOTALS)
-    own = readings.filter(pc.and_(pc.invert(of_all), pc.equal(readings["probe"], "gradients")))
-    parameters = _chunk(own, NEEDED)
+    shown = Curves(interval=1)
+    curves = list(shown.points(chunk for chunk in map(partial(_of_probe, readings), SHOWN) if chunk is not None))
+    return _of_gradients(readings) + _thinned(curves)
+
+
+def _of_gradients(readings: pa.Table) -> list[Point]:
+    parameters = _of_probe(readings, ("gradients", False, NEEDED))
+    totals = _of_probe(readings, ("gradients", True, TOTALS))
     if parameters is None or totals is None or not np.array_equal(parameters.steps, totals.steps):
         return []
     matrices = frozenset(json.loads((readings.schema.metadata or {}).get(MATRICES, b"[]")))
     named = _Parameters(parameters.names, tuple(name in matrices for name in parameters.names))
     summary = Summary(named, exempt=cancelled(readings), planned_steps=0)
     summary.interval = 1
-    return _thinned(summary.points([parameters, totals]), len(totals.steps))
+    return _thinned(summary.points([parameters, totals]))
 
 
-def _chunk(rows: pa.Table, statistics: tuple[str, ...]) -> Chunk | None:
+def _of_probe(readings: pa.Table, wanted: Wanted) -> Chunk | None:
+    """What a probe told of all together, or of its names one by one; None where it lacks one of the statistics."""
+    probe, is_total, statistics = wanted
+    if not set(statistics) <= set(readings.column_names):
+        return None
+    of_all = pc.equal(readings["name"], TOTAL)
+    own = pc.and_(of_all if is_total else pc.invert(of_all), pc.equal(readings["probe"], probe))
+    taken = pc.is_valid(readings[statistics[0]])
+    return _chunk(readings.filter(pc.and_(own, taken)), probe, statistics)
+
+
+def _chunk(rows: pa.Table, probe: str, statistics: tuple[str, ...]) -> Chunk | None:
     """Rows in long form as [readings, statistics, names]; the middle of a window stands for its step."""
     if rows.num_rows == 0:
         return None
@@ -60,13 +88,13 @@ def _chunk(rows: pa.Table, statistics: tuple[str, ...]) -> Chunk | None:
     where = told.indices.to_numpy()
     for place, statistic in enumerate(statistics):
         values[at, place, where] = rows[statistic].to_numpy(zero_copy_only=False)
-    return Chunk("gradients", steps, names, statistics, values)
+    return Chunk(probe, steps, names, statistics, values)
 
 
-def _thinned(points: list[Point], readings: int) -> list[Point]:
+def _thinned(points: list[Point]) -> list[Point]:
     """No more points of a key than a run may have; counts of broken tensors are kept wherever they are not zero."""
-    stride = -(-readings // MAX_POINTS)
-    if stride <= 1:
-        return points
-    kept = set(sorted({step for _, step, _ in points})[::stride])
-    return [point for point in points if point[1] in kept or (point[0] == "health/nonfinite_tensors" and point[2])]
+    steps: dict[str, list[int]] = {}
+    for key, step, _ in points:
+        steps.setdefault(key, []).append(step)
+    kept = {key: set(own[:: -(-len(own) // MAX_POINTS)]) for key, own in steps.items()}
+    return [point for point in points if point[1] in kept[point[0]] or (point[0] == BROKEN and point[2])]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 
+from lab.probes.curves import Curves, Point, joined
+from lab.records.blocks import block_of
 from lab.records.chunk import GUARD, Chunk
 
-Point = tuple[str, int, float]
-"""Key, step and value."""
 MAX_POINTS = 1000
 """Points a key may have in a run."""
 MIN_INTERVAL = 10
@@ -46,6 +45,7 @@ class Summary:
         self.judged = learns
         self.matrices = np.array(layout.is_matrix) & learns
         self.blocks = blocks_of(layout.names)
+        self.curves = Curves(self.interval)
         self.worst = [0.0, 0.0]
         self.ratios: list[float] = []
         """Median grad/weight of the matrices at every reading since the epoch began."""
@@ -54,9 +54,8 @@ class Summary:
         """The points that these readings add."""
         parameters = next((chunk for chunk in chunks if "grad_norm" in chunk.statistics), None)
         totals = next((chunk for chunk in chunks if "total_norm" in chunk.statistics), None)
-        if parameters is None or totals is None:
-            return []
-        return [(key, step, value) for key, step, value in self._all_points(parameters, totals) if np.isfinite(value)]
+        told = [] if parameters is None or totals is None else self._all_points(parameters, totals)
+        return [*(point for point in told if np.isfinite(point[2])), *self.curves.points(chunks)]
 
     def _all_points(self, parameters: Chunk, totals: Chunk) -> Iterator[Point]:
         bands = self._bands(parameters)
@@ -114,18 +113,7 @@ def blocks_of(names: Sequence[str], most: int = MAX_BLOCKS) -> dict[str, list[in
     found: dict[str, list[int]] = {}
     for place, name in enumerate(names):
         found.setdefault(block_of(name), []).append(place)
-    width = -(-len(found) // most)
-    if width <= 1:
-        return found
-    keys = list(found)
-    bins = [keys[start : start + width] for start in range(0, len(keys), width)]
     return {
-        own[0] if len(own) == 1 else f"{own[0]}-{own[-1]}": [place for key in own for place in found[key]]
-        for own in bins
+        label: [place for block in blocks for place in found[block]]
+        for label, blocks in joined(list(found), most).items()
     }
-
-
-def block_of(name: str) -> str:
-    """The part of the model a parameter belongs to: "layers.3" of "layers.3.norm.weight"."""
-    numbered = re.match(r"(.*?\.\d+)(?:\.|$)", name)
-    return numbered[1] if numbered else name.split(".")[0]

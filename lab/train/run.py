@@ -14,9 +14,9 @@ import torch
 
 from lab.data.batch import Dataset
 from lab.data.batching import Planned, prepare_splits
+from lab.probes.curves import Point
 from lab.probes.probe import RING, Subject
 from lab.probes.recorder import Recorder, with_gradients
-from lab.probes.summary import Point
 from lab.records.record import Status
 from lab.spec.rules import Finding
 from lab.train.build import build_model
