@@ -225,10 +225,23 @@ def show(
     ] = "models",
     /,
     *,
+    table: Annotated[
+        bool, Parameter(negative=(), help="Of pyramid: the exact table of its walk vectors, instead of its options.")
+    ] = False,
+    base: Annotated[tuple[int, ...], Parameter(negative=(), help="Bases of that table; 10, 20, 30 and 50.")] = (),
+    field: Annotated[tuple[int, ...], Parameter(negative=(), help="Largest powers of it; 1, 2, 4, 9 and 19.")] = (),
+    float32: Annotated[
+        bool, Parameter(negative=(), help="Compare floats in that table, to see what rounding does.")
+    ] = False,
+    picture: Annotated[Path | None, Parameter(help="Draw that table and its first pyramid to this HTML file.")] = None,
     plugin: Plugins = (),
     json: AsJson = False,
 ) -> int:
     """Show what there is to choose from: models, datasets, tasks, probes, rules, with their options and choices."""
+    if table or picture or base or field or float32:
+        from lab.cli.structure import show_structure
+
+        return show_structure(name, bases=base, fields=field, float32=float32, picture=picture, as_json=json)
     from lab.spec.plugins import load_plugins
     from lab.spec.tables import print_show
 

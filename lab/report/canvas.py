@@ -13,11 +13,10 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Canvas:
-    """What a page is drawn on: where readings come from, and the figures so far."""
+class Drawings:
+    """The figures of a page so far."""
 
-    store: Store
-    figures: list[Figure] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list, kw_only=True)
 
     def draw(self, figure: Figure, says: str, *, title: str = "", class_: str = "") -> str:
         """A figure's place; `says` is read to those who cannot see it."""
@@ -26,6 +25,13 @@ class Canvas:
         place = tag("div", class_="plot", data_figure=name, role="img", aria_label=says, style=height)
         heading = tag("h3", text(title)) if title else ""
         return tag("figure", heading + place, **({"class_": class_} if class_ else {}))
+
+
+@dataclass
+class Canvas(Drawings):
+    """What a report is drawn on: its figures, and where readings come from."""
+
+    store: Store
 
 
 def lead(words: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lab.records.store import Store
 from lab.report.article import article
-from lab.report.canvas import Canvas
+from lab.report.canvas import Canvas, Drawings
 from lab.report.markup import tag, text
 from lab.report.report import Report
 
@@ -33,7 +33,7 @@ def page(store: Store, reports: Sequence[Report]) -> str:
     return document(title, _contents(reports) + tag("main", *articles), canvas)
 
 
-def document(title: str, content: str, canvas: Canvas) -> str:
+def document(title: str, content: str, canvas: Drawings) -> str:
     """A whole file around some content: its looks, its figures, and what draws them."""
     head = (
         '<meta charset="utf-8">'
