@@ -1,0 +1,59 @@
+"""Alerts: what rules found in one trial, causes first, with what each of them explains folded under it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab.analysis.health import GRAVITY
+from lab.records.rules.causes import rank
+from lab.spec.rules import Finding
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A rule's findings that stand by themselves, and the symptoms that they explain."""
+
+    number: int
+    """How figures mark it; from 1, in the order of the list."""
+    finding: Finding
+    """The gravest, of those the first."""
+    elsewhere: tuple[Finding, ...] = ()
+    """The same rule's findings in other scopes."""
+    symptoms: tuple[Finding, ...] = ()
+
+
+def alerts(findings: Sequence[Finding]) -> tuple[Alert, ...]:
+    """The gravest first, then by time; a symptom lies under the finding that explains it, directly or at the end."""
+    told = sorted(dict.fromkeys(findings), key=_order)
+    causes = {finding.rule: finding for finding in reversed(told) if finding.level != "info"}
+    by_head: dict[tuple[str, str], list[Finding]] = {}
+    for finding in told:
+        by_head.setdefault(_head(finding, causes), []).append(finding)
+    groups = [(key, each) for key, each in by_head.items() if any(_key(one) == key for one in each)]
+    groups.sort(key=lambda group: _order(next(one for one in group[1] if _key(one) == group[0])))
+    return tuple(_alert(number, key, each) for number, (key, each) in enumerate(groups, 1))
+
+
+def _alert(number: int, key: tuple[str, str], told: Sequence[Finding]) -> Alert:
+    first, *elsewhere = [finding for finding in told if _key(finding) == key]
+    return Alert(number, first, tuple(elsewhere), tuple(finding for finding in told if _key(finding) != key))
+
+
+def _head(finding: Finding, causes: dict[str, Finding]) -> tuple[str, str]:
+    """The group at the end of the chain of causes; of those that explain one another, the first."""
+    chain = [finding]
+    while (cause := causes.get(chain[-1].explained_by)) is not None:
+        if cause in chain:
+            return _key(min(chain[chain.index(cause) :], key=_order))
+        chain.append(cause)
+    return _key(chain[-1])
+
+
+def _key(finding: Finding) -> tuple[str, str]:
+    """Findings of one rule are told together, those for information apart."""
+    return finding.rule, "info" if finding.level == "info" else ""
+
+
+def _order(finding: Finding) -> tuple[int, int, int, str, str]:
+    return GRAVITY.get(finding.level, 1), finding.step, rank(finding.rule), finding.rule, finding.scope
