@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from lab.spec.models.edge_transformer import EdgeTransformer as Options
 from lab.zoo.edge_products import EdgeProduct
-from lab.zoo.parts import norm
-from lab.zoo.taps import Kind, Tap
+from lab.zoo.parts import Relu, norm
+from lab.zoo.taps import Kind
 
 
 class EdgeFeedForward(nn.Module):
@@ -21,12 +21,12 @@ class EdgeFeedForward(nn.Module):
         self.residual = spec.edge_residual
         self.norm = norm(spec.edge_norm, width)
         self.linear1 = nn.Linear(width, width * spec.edge_mlp_factor)
-        self.relu = Tap("relu")
+        self.relu = Relu()
         self.linear2 = nn.Linear(width * spec.edge_mlp_factor, width)
 
     def forward(self, state: Tensor, real: Tensor) -> Tensor:
         """Map [graphs, nodes, nodes, width]."""
-        made: Tensor = self.linear2(self.relu(self.linear1(self.norm(state, real)).relu()))
+        made: Tensor = self.linear2(self.relu(self.linear1(self.norm(state, real))))
         return state + made if self.residual else made
 
 

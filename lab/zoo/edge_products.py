@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.spec.models.edge_transformer import EdgeTransformer as Options
+from lab.zoo.parts import Relu
 from lab.zoo.taps import Tap
 
 PATHS = {"path": "gikpc,gkjpc->gijp", "cluster": "gikpc,gjkpc->gijp"}
@@ -40,13 +41,13 @@ class Scores(nn.Module):
     def __init__(self, kind: str) -> None:
         super().__init__()
         self.kind = kind
-        self.relu = Tap("relu") if kind == "relu" else None
+        self.relu = Relu() if kind == "relu" else None
         self.attention = Tap("attention") if kind == "softmax" else None
 
     def forward(self, scores: Tensor, real: Tensor) -> Tensor:
         """Map [graphs, nodes, nodes, products]."""
         if self.relu is not None:
-            through: Tensor = self.relu(scores.relu())
+            through: Tensor = self.relu(scores)
             return through
         if self.attention is not None:
             allowed = real[:, None]

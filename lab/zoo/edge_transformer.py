@@ -103,7 +103,7 @@ class EdgeTransformer(nn.Module):
         return told
 
     def forward(self, batch: Batch) -> Tensor:
-        """Logits [graphs, nodes, outputs], or [graphs, nodes, nodes, outputs] where pairs are asked about."""
+        """Logits [graphs, nodes, outputs]; of pairs [graphs, nodes, nodes, outputs], 0 where one is padding."""
         known: Mapping[str, Tensor] = batch.extra or self.prepare(batch)
         nodes = batch.mask.to(self._dtype)
         real = nodes[:, :, None] * nodes[:, None, :]
@@ -112,7 +112,8 @@ class EdgeTransformer(nn.Module):
         if self.nodes is not None:
             allowed = known["reach"].to(self._dtype) if self.spec.unreachable == "mask" else real
             x = self.nodes(batch, allowed, biases)
-        logits: Tensor = self.logits(self.readout(state, x) if self.asks_pairs else self.readout(x))
+        told = self.readout(state, x) * real[..., None] if self.asks_pairs else self.readout(x)
+        logits: Tensor = self.logits(told)
         return logits
 
     @property
