@@ -1,0 +1,1 @@
+"""The planted-fault benchmark: runs with one known fault each, and what the rules say of them."""
