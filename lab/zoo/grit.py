@@ -67,19 +67,22 @@ class GritLayer(nn.Module):
         self.spec = spec
         width = spec.width
         has_bias = spec.dead_parameters or spec.norm != "batch"
-        self.updates = spec.pair_update and not is_last
-        self.attention = GritAttention(spec, is_last=is_last)
+        hands_on = spec.pair_update and spec.reads_pairs
+        self.updates = hands_on and not is_last
+        self.attention = GritAttention(spec)
         self.dropout = dropout(spec.dropout)
         self.degree_scaler = DegreeScaler(1, width, 2) if spec.degree_scaler else None
         self.out_projection = nn.Linear(width, width, bias=has_bias)
         self.norm = norm(spec.norm, width)
-        self.pair_part = PairPart(spec) if spec.pair_update and (spec.dead_parameters or not is_last) else None
+        self.pair_part = PairPart(spec) if hands_on and (spec.dead_parameters or not is_last) else None
         has_ff = spec.feed_forward == "mlp"
         self.feed_forward = FeedForward(width, spec.dropout, bias=has_bias) if has_ff else None
         self.ff_norm = norm(spec.norm, width) if has_ff else None
         self.block = Tap("block")
 
-    def forward(self, x: Tensor, e: Tensor, pairs: Pairs, log_degree: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, e: Tensor | None, pairs: Pairs, log_degree: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
         """Update nodes [graphs, nodes, width] and pairs [graphs, rows, columns, width]."""
         read, state = self.attention(x, e, pairs)
         read = self.dropout(read)
@@ -90,7 +93,7 @@ class GritLayer(nn.Module):
         if self.feed_forward is not None and self.ff_norm is not None:
             told = self.feed_forward(x)
             x = self.ff_norm(x + told if self.spec.residual else told, mask)
-        if self.pair_part is not None and self.updates:
+        if self.updates and self.pair_part is not None and e is not None and state is not None:
             e = self.pair_part(e, state, pairs.allowed.permute(0, 2, 3, 1))
         return self.block(x), e
 
@@ -120,8 +123,8 @@ class Grit(nn.Module):
         width = spec.width
         self.embedding = linear_way_in(shape, width)
         self.node_start = WalkLinear(spec.steps, width, bias=False) if spec.node_encoding else None
-        self.pair_start = WalkLinear(spec.steps, width, bias=False) if spec.pair_encoding else None
-        self.edge_start = nn.Embedding(1, width) if spec.edge_embedding else None
+        self.pair_start = WalkLinear(spec.steps, width, bias=False) if spec.pair_encoding and spec.reads_pairs else None
+        self.edge_start = nn.Embedding(1, width) if spec.edge_embedding and spec.reads_pairs else None
         self.layers = nn.ModuleList(GritLayer(spec, is_last=at == spec.layers - 1) for at in range(spec.layers))
         self.readout = Readout(spec.readout, width, shape)
 
@@ -142,19 +145,19 @@ class Grit(nn.Module):
 
     def prepare(self, batch: Batch) -> dict[str, Tensor]:
         """`walks` [graphs, steps, nodes, nodes]: the chance to be at column after 0, 1, ... steps from row."""
-        if not (self.spec.node_encoding or self.spec.pair_encoding):
+        if self.node_start is None and self.pair_start is None:
             return {}
         with torch.no_grad(), torch.autocast(batch.x.device.type, enabled=False):
             dtype = self.readout.last.weight.dtype
             return {"walks": walk_stack(batch.adjacency, batch.mask, range(self.spec.steps), dtype)}
 
-    def _start(self, walks: Tensor | None, edges: Tensor) -> Tensor:
+    def _start(self, walks: Tensor | None, edges: Tensor) -> Tensor | None:
         told = []
         if self.pair_start is not None and walks is not None:
             told.append(self.pair_start.of_pairs(walks))
         if self.edge_start is not None:
             told.append((edges > 0).to(edges.dtype) * self.edge_start.weight)
-        return told[0] + told[1] if len(told) > 1 else told[0]
+        return told[0] + told[1] if len(told) > 1 else next(iter(told), None)
 
     def _pairs(self, batch: Batch, edges: Tensor) -> Pairs:
         real = batch.mask.to(edges.dtype)

@@ -99,12 +99,11 @@ class PairValues(Coefficients):
 class GritAttention(nn.Module):
     """Heads that weigh what they may read by the states of the pairs, and hand new states on."""
 
-    def __init__(self, spec: Options, *, is_last: bool) -> None:
+    def __init__(self, spec: Options) -> None:
         super().__init__()
         self.spec = spec
         width, size = spec.width, spec.width // spec.heads
-        learned = spec.attention == "learned"
-        reads_pairs = learned or spec.pair_values or (spec.pair_update and not is_last)
+        learned, reads_pairs = spec.attention == "learned", spec.reads_pairs
         self.value = XavierLinear(width, width, bias=False)
         self.query = XavierLinear(width, width) if reads_pairs else None
         self.key = XavierLinear(width, width, bias=False) if reads_pairs else None
@@ -115,7 +114,7 @@ class GritAttention(nn.Module):
         self.tap = Tap("attention")
         self.dropout = dropout(spec.attention_dropout)
 
-    def forward(self, x: Tensor, e: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor | None]:
+    def forward(self, x: Tensor, e: Tensor | None, pairs: Pairs) -> tuple[Tensor, Tensor | None]:
         """What the nodes read, [graphs, nodes, width], and the new states of the pairs."""
         state = self._state(x, e)
         weights = self.dropout(self.tap(self._weights(state, pairs), pairs.allowed))
@@ -125,8 +124,8 @@ class GritAttention(nn.Module):
             read = read + self.pair_values(weights, state)
         return read.flatten(2), state
 
-    def _state(self, x: Tensor, e: Tensor) -> Tensor | None:
-        if self.query is None or self.key is None or self.pair is None:
+    def _state(self, x: Tensor, e: Tensor | None) -> Tensor | None:
+        if e is None or self.query is None or self.key is None or self.pair is None:
             return None
         width = self.spec.width
         weight, bias = self.pair.weight, self.pair.bias

@@ -66,10 +66,15 @@ class Grit(ModelSpec):
     dead_parameters: Annotated[bool, Factor(off=False)] = True
     """Keep what cannot learn, as published counts do: biases that a norm cancels, the last layer's pair output."""
 
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether pair states matter at all; where no layer reads them there are none."""
+        return self.attention == "learned" or self.pair_values
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
-        if not (self.pair_encoding or self.edge_embedding):
+        if self.reads_pairs and not (self.pair_encoding or self.edge_embedding):
             raise ValueError("pair_encoding and edge_embedding are both off: pairs would start from nothing")
         return self
