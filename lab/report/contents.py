@@ -25,6 +25,7 @@ def cells_sheet(report: Report) -> Sheet:
     has_final = outline.final is not None and any(cell.final.n for cell in cells)
     heads = [Head("cell"), Head("n", True), Head(outline.score, True), Head("95 % interval", True)]
     heads += [Head(str(outline.final), True)] if has_final else []
+    heads += [Head("better than")] if report.lines else []
     heads += [Head("to the base", True), Head("95 % interval", True), Head("")]
     rows = tuple(
         (
@@ -33,6 +34,7 @@ def cells_sheet(report: Report) -> Sheet:
             value(cell.score.mean, digits),
             Entry(interval(cell.score, digits), order=cell.score.low),
             *([value(cell.final.mean, digits)] if has_final else []),
+            *([words(report.passed(cell.score.mean))] if report.lines else []),
             value(cell.against.mean if cell.against.n else math.nan, gaps, signed=True),
             Entry(interval(cell.against, gaps, signed=True), order=cell.against.low),
             _standing(cell, alone=report.ranking.best is not None),

@@ -22,6 +22,7 @@ from lab.analysis.rows import Row, gather
 from lab.analysis.table import ScoreTable, table_of
 from lab.records.record import Origin
 from lab.records.store import Store
+from lab.spec.tasks import line_beside
 
 
 @dataclass(frozen=True)
@@ -118,11 +119,19 @@ class Report:
 
     @cached_property
     def lines(self) -> Mapping[str, float]:
-        """Known scores of the data set, where all trials agree on them."""
+        """Known values of the study's score on its data, by name, where all trials agree on them."""
         told = [origin.data_lines for origin in self.origins if origin.data_lines]
-        return (
-            {name: value for name, value in told[0].items() if all(t.get(name) == value for t in told)} if told else {}
-        )
+        if not told:
+            return {}
+        agreed = {name: value for name, value in told[0].items() if all(each.get(name) == value for each in told)}
+        score = self.outline.score
+        return {beside: value for name, value in agreed.items() if (beside := line_beside(name, score))}
+
+    def passed(self, mean: float) -> str:
+        """The strongest known value that a mean score is better than; empty where there is none."""
+        sign = self.outline.sign
+        weaker = {name: value for name, value in self.lines.items() if sign * (mean - value) > 0}
+        return max(weaker, key=lambda name: sign * weaker[name], default="")
 
     @property
     def command(self) -> str:

@@ -67,6 +67,8 @@ def _columns(report: Report, width: int) -> Iterable[Column]:
     if any(cell.against.n for cell in ranking.cells):
         gaps = decimals(cell.against for cell in ranking.cells)
         yield Column("to the base", lambda cell: _difference(cell.against, gaps))
+    if width >= WIDE and report.lines:
+        yield Column("better than", lambda cell: Text(report.passed(cell.score.mean), style="dim"))
 
 
 def effects_table(effects: Sequence[Effect]) -> Table:

@@ -24,6 +24,8 @@ class Task:
     scores: dict[str, str]
     """Score -> meaning; a name may hold `<class>` for one score a class."""
     goals: dict[str, Literal["max", "min"]]
+    main: str
+    """The score that schedules and early stopping watch, and that a known line without a score's name speaks of."""
 
     def has(self, score: str) -> bool:
         """Whether this is a score of the task, written split.name, or one of the costs."""
@@ -50,6 +52,7 @@ TASKS: dict[str, Task] = {
             "loss": "mean loss",
         },
         goals={"acc": "max", "acc_batches": "max", "plain_acc": "max", "loss": "min"},
+        main="acc",
     ),
     "classify_pairs": Task(
         name="classify_pairs",
@@ -68,11 +71,25 @@ TASKS: dict[str, Task] = {
             "false_negatives": "min",
             "loss": "min",
         },
+        main="acc",
     ),
     "regress_nodes": Task(
         name="regress_nodes",
         says="predict a number for every node",
         scores={"mae": "mean absolute error", "rmse": "root of the mean squared error", "loss": "mean loss"},
         goals={"mae": "min", "rmse": "min", "loss": "min"},
+        main="mae",
     ),
 }
+
+
+def line_beside(line: str, score: str) -> str:
+    """What a known line of the data is called beside a score (split.name); empty where it speaks of another one.
+
+    "plain_acc: majority" speaks of plain_acc, a name without a colon of a task's main score.
+    """
+    about, _, name = line.rpartition(": ")
+    asked = score.partition(".")[2]
+    if about:
+        return name if asked == about else ""
+    return line if asked in {"acc_batches", *(task.main for task in TASKS.values())} else ""

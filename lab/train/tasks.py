@@ -49,7 +49,7 @@ class Task(ABC):
 class ClassifyNodes(Task):
     """Cross entropy over the scored nodes, and balanced accuracy."""
 
-    main = "acc"
+    main = TASKS["classify_nodes"].main
 
     def __init__(self, classes: int, *, weigh: bool = True) -> None:
         self.classes = classes
@@ -118,7 +118,7 @@ class ClassifyNodes(Task):
 class ClassifyPairs(Task):
     """Binary cross entropy over all ordered pairs of scored nodes: are both of one class?"""
 
-    main = "acc"
+    main = TASKS["classify_pairs"].main
 
     def __init__(self, *, weigh: bool = True) -> None:
         self.weigh = weigh
@@ -179,7 +179,7 @@ class ClassifyPairs(Task):
 class RegressNodes(Task):
     """Mean squared error over the real nodes; scored by the mean absolute error."""
 
-    main = "mae"
+    main = TASKS["regress_nodes"].main
 
     @property
     def goal(self) -> Literal["max", "min"]:
