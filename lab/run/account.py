@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 from lab.plan.plan import Trial
 from lab.records.record import Record
 from lab.spec.spec import digest
-from lab.spec.tasks import COSTS
+from lab.spec.tasks import ALWAYS
 
 KEYS = 64
 """Metric keys of one run: the UI fails by their number."""
 POINTS = 1000
 """Points of one key."""
-RESERVED = len(COSTS) + 2
-"""Keys kept free for what is known at a trial's end: its costs, and the scores that count."""
+RESERVED = len(ALWAYS) + 2
+"""Keys kept free for what is known at a trial's end: its costs, its course, and the scores that count."""
 LONGEST_VALUE = 6000
 """Characters of a parameter or tag; a longer one is cut."""
 LONGEST_KEY = 250

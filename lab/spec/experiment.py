@@ -14,7 +14,7 @@ from lab.spec.probes import Probes, at_level
 from lab.spec.recorder import FlightRecorder
 from lab.spec.rules import Rules
 from lab.spec.spec import Factor, Spec, digest, factor
-from lab.spec.tasks import COSTS, TASKS
+from lab.spec.tasks import ALWAYS, TASKS
 
 Optimiser = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["constant", "plateau", "cosine"]
@@ -137,7 +137,7 @@ class Experiment(Spec):
     @model_validator(mode="after")
     def _what_is_awaited_is_scored(self) -> Self:
         task, awaited = TASKS.get(self.dataset.task), self.stop_run.awaited
-        if awaited and task is not None and (awaited in COSTS or not task.has(awaited)):
+        if awaited and task is not None and (awaited in ALWAYS or not task.has(awaited)):
             raise ValueError(f"stop_run.reached: '{awaited}' is no score; {choose(awaited, task.all_scores())}")
         if awaited.startswith("train.") and not self.training.evaluate_train:
             raise ValueError(f"stop_run.reached waits for {awaited}, but training.evaluate_train is false")

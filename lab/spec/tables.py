@@ -23,7 +23,7 @@ from lab.spec.recorder import FlightRecorder
 from lab.spec.rules import RuleSpec
 from lab.spec.spec import Family, Spec, fields_of, finite_choices, option_factor
 from lab.spec.study import Study
-from lab.spec.tasks import COSTS, TASKS
+from lab.spec.tasks import COSTS, COURSE, TASKS
 from lab.spec.walk import family_of, spec_of
 from lab.spec.words import choices_text, default_text
 
@@ -223,8 +223,13 @@ def _tasks() -> tuple[Table, ...]:
         )
         for task in TASKS.values()
     ]
-    costs = tuple((name, "min", says) for name, says in COSTS.items())
-    return (*tables, Table("costs", "Scores that every task has.", ("score", "goal", "meaning"), costs))
+    always = (("costs", "What a trial took; every task has these.", COSTS), ("course", "How a trial went.", COURSE))
+    heads = ("score", "goal", "meaning")
+    told = (
+        Table(title, says, heads, tuple((name, "min", meaning) for name, meaning in scores.items()))
+        for title, says, scores in always
+    )
+    return (*tables, *told)
 
 
 _GROUPS: dict[str, Callable[[], tuple[Table, ...]]] = {

@@ -13,6 +13,13 @@ COSTS = {
     "cost.peak_mb": "peak memory in megabytes",
     "cost.params": "trainable parameters",
 }
+COURSE = {
+    "course.flips": "epochs in which the share found of some validation class moved by more than 0.3",
+    "course.largest_fall": "largest loss of the main validation score from one epoch to the next",
+    "course.epochs": "epochs that were trained",
+}
+ALWAYS = COSTS | COURSE
+"""Scores that every task has, one a trial; less of them is better."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +35,16 @@ class Task:
     """The score that schedules and early stopping watch, and that a known line without a score's name speaks of."""
 
     def has(self, score: str) -> bool:
-        """Whether this is a score of the task, written split.name, or one of the costs."""
+        """Whether this is a score of the task, written split.name, or one that every task has."""
         split, _, name = score.partition(".")
-        if score in COSTS:
+        if score in ALWAYS:
             return True
         patterns = (re.escape(known).replace("<class>", r"\d+") for known in self.scores)
         return split in SPLITS and any(re.fullmatch(pattern, name) for pattern in patterns)
 
     def all_scores(self) -> list[str]:
         """Every score that may be named."""
-        return [f"{split}.{name}" for split in SPLITS for name in self.scores] + list(COSTS)
+        return [f"{split}.{name}" for split in SPLITS for name in self.scores] + list(ALWAYS)
 
 
 TASKS: dict[str, Task] = {
