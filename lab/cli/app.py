@@ -201,6 +201,28 @@ def compare(
 
 
 @app.command
+def probe(
+    trials: Annotated[
+        tuple[str, ...],
+        Parameter(help="A trial's id or its beginning, or STUDY CELL SEED; then the other's.", negative=()),
+    ],
+    /,
+    *,
+    out: OutFile = None,
+    open: Annotated[bool, Parameter(negative=(), help="Open the page in the browser.")] = False,
+    store: StorePath = STORE,
+) -> int:
+    """Look into one trial: gradients, activations, attention and classes over time, and what rules found, as a page.
+
+    Two trials are shown side by side on shared scales, with a map of how they differ. A trial under way is shown as
+    far as its last checkpoint goes. CELL is a label, levels such as `norm=batch,depth=4`, or `base`.
+    """
+    from lab.cli.probing import probe_trials
+
+    return probe_trials(_store(store), trials, out=out, opens=open)
+
+
+@app.command
 def publish(
     study: Annotated[
         str | None, Parameter(help="A study's name or file; every study of the store if left out.")

@@ -27,7 +27,7 @@ def report_studies(
     reports = [study_report(store, study) for study in studies]
     if form is not None or out is not None:
         form = form or _form_of(out)
-        _say(_keep(store, file_name(form, reports), written(form, store, reports), out))
+        _say(keep(store, file_name(form, reports), written(form, store, reports), out))
     elif as_json:
         told = [report_data(report) for report in reports]
         sys.stdout.write(json.dumps(told[0] if len(told) == 1 else told, indent=1, allow_nan=False) + "\n")
@@ -45,7 +45,7 @@ def show(store: Store, reports: Sequence[Report]) -> None:
 
 def keep_page(store: Store, reports: Sequence[Report]) -> str:
     """Write the page of some studies into the store and tell where it is."""
-    return _keep(store, file_name("html", reports), written("html", store, reports), None)
+    return keep(store, file_name("html", reports), written("html", store, reports), None)
 
 
 def compare_studies(
@@ -57,13 +57,13 @@ def compare_studies(
     name = f"{first[1]}-against-{second[1]}"
     if form is not None or out is not None:
         form = form or _form_of(out)
-        _say(_keep(store, f"{name}.{form}", comparison_bytes(form, compared, store), out))
+        _say(keep(store, f"{name}.{form}", comparison_bytes(form, compared, store), out))
     elif as_json:
         sys.stdout.write(json.dumps(compared_data(compared), indent=1, allow_nan=False) + "\n")
     else:
         terminal().print(comparison_text(compared))
         page = comparison_bytes("html", compared, store)
-        warned("the page was not written", lambda: _say(_keep(store, f"{name}.html", page, None)))
+        warned("the page was not written", lambda: _say(keep(store, f"{name}.html", page, None)))
     return 0
 
 
@@ -96,7 +96,7 @@ def _form_of(out: Path | None) -> Format:
     return found
 
 
-def _keep(store: Store, name: str, data: bytes, out: Path | None) -> str:
+def keep(store: Store, name: str, data: bytes, out: Path | None) -> str:
     """Write a file where it was asked for, else into the store, and tell where it is."""
     if out is None:
         folder = store.place.inner(FOLDER)

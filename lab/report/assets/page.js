@@ -3,41 +3,57 @@
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const plots = [...document.querySelectorAll(".plot")];
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const bare = { displaylogo: false, responsive: true, displayModeBar: false };
+  const fine = matchMedia("(pointer: fine)");
+  const bare = { displaylogo: false, responsive: true, displayModeBar: false, doubleClick: "autosize" };
   const WIDE = 660, NARROW = 315; // pixels of a figure on paper
   const LIGHTER = [["#0072b2", "#4ba6e0"], ["rgba(0,114,178", "rgba(75,166,224"], ["#d55e00", "#f0813a"]];
-  let ready = null;
+  let isPaper = false, stretch = null, closed = [];
 
   // The drawing library is text until the page has been shown: reading can begin before it is compiled.
-  const library = () => ready ??= new Promise((done) => {
-    const script = document.createElement("script");
-    script.textContent = document.getElementById("plotly").textContent;
-    document.head.append(script);
-    done(window.Plotly);
-  });
+  const library = () => {
+    if (!window.Plotly) {
+      const script = document.createElement("script");
+      script.textContent = document.getElementById("plotly").textContent;
+      document.head.append(script);
+    }
+    return window.Plotly;
+  };
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const isOverSteps = (plot) => figures[plot.dataset.figure].layout.meta === "steps";
 
   // A figure in the colours of what it stands on, as wide as a sheet of paper where it is to be printed.
-  const painted = (plot, onPaper) => {
+  const painted = (plot) => {
     let told = JSON.stringify(figures[plot.dataset.figure]);
-    if (dark.matches && !onPaper) for (const [deep, light] of LIGHTER) told = told.replaceAll(deep, light);
+    if (dark.matches && !isPaper) for (const [deep, light] of LIGHTER) told = told.replaceAll(deep, light);
     const { data, layout } = JSON.parse(told);
-    const ink = onPaper ? "#111" : colour("--ink");
+    const ink = isPaper ? "#111" : colour("--ink");
     layout.font = { ...layout.font, color: ink };
-    layout.hoverlabel = { ...layout.hoverlabel, bgcolor: onPaper ? "#fff" : colour("--raised"), font: { size: 12, color: ink } };
+    layout.hoverlabel = { ...layout.hoverlabel, bgcolor: isPaper ? "#fff" : colour("--raised"), font: { size: 12, color: ink } };
     for (const axis of Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key))) {
-      layout[axis].gridcolor = onPaper ? "rgba(0,0,0,.15)" : colour("--grid");
+      layout[axis].gridcolor = isPaper ? "rgba(0,0,0,.15)" : colour("--grid");
     }
-    if (onPaper) layout.width = plot.closest(".panels") ? NARROW : WIDE;
+    layout.width = !isPaper ? plot.clientWidth : plot.closest(".panels") ? NARROW : WIDE;
+    if (isOverSteps(plot) && stretch && !isPaper) layout.xaxis.range = stretch;
+    layout.dragmode = isOverSteps(plot) && fine.matches ? "zoom" : false;
     return [data, layout];
   };
-  const draw = async (plot, onPaper = false) => {
-    const Plotly = await library();
-    await Plotly.react(plot, ...painted(plot, onPaper), bare);
+  const draw = (plot) => {
+    const isFirst = !plot.dataset.drawn;
+    library().react(plot, ...painted(plot), bare);
     plot.dataset.drawn = "yes";
+    if (isFirst && isOverSteps(plot)) plot.on("plotly_relayout", follow);
   };
-  const repaint = () => plots.filter((plot) => plot.dataset.drawn).forEach((plot) => draw(plot));
+  const drawn = () => plots.filter((plot) => plot.dataset.drawn);
+  const repaint = () => drawn().forEach(draw);
+
+  // Figures over the steps of a run show one stretch of it; a double click leads back to all of it.
+  const follow = (change) => {
+    if (!Object.keys(change).some((key) => key.startsWith("xaxis."))) return;
+    const from = change["xaxis.range[0]"];
+    stretch = from === undefined ? null : [from, change["xaxis.range[1]"]];
+    drawn().filter(isOverSteps).forEach(draw);
+  };
 
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries) if (entry.isIntersecting) { seen.unobserve(entry.target); draw(entry.target); }
@@ -45,17 +61,25 @@
   addEventListener("load", () => setTimeout(() => plots.forEach((plot) => seen.observe(plot)), 0));
   dark.addEventListener("change", repaint);
 
-  // On paper everything is drawn, open and dark on white.
-  let closed = [];
-  addEventListener("beforeprint", () => {
+  // On paper everything is drawn, open and dark on white; all of it before the browser lays the sheets out.
+  const toPaper = () => {
+    if (isPaper) return;
+    isPaper = true;
+    document.documentElement.classList.add("on-paper");
     closed = [...document.querySelectorAll("details:not([open], .bulk)")];
     closed.forEach((each) => { each.open = true; });
-    plots.forEach((plot) => draw(plot, true));
-  });
-  addEventListener("afterprint", () => {
+    plots.forEach(draw);
+  };
+  const fromPaper = () => {
+    if (!isPaper) return;
+    isPaper = false;
+    document.documentElement.classList.remove("on-paper");
     closed.forEach((each) => { each.open = false; });
-    repaint();
-  });
+    setTimeout(repaint); // the screen has its own width back by then
+  };
+  addEventListener("beforeprint", toPaper);
+  addEventListener("afterprint", fromPaper);
+  matchMedia("print").addEventListener("change", (told) => (told.matches ? toPaper() : fromPaper()));
 
   const key = (row, column) => {
     const entry = row.cells[column], order = entry.dataset.order;

@@ -1,0 +1,92 @@
+"""What the probe page says in sentences: how a run is, what is not in yet, and what was not measured."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lab.analysis.probed import Probed
+from lab.records.record import FAILED
+from lab.report.numbers import count
+from lab.report.probe_page.lines import BAND
+
+LEVELS = (
+    ("gradients", "gradients", "light"),
+    ("evaluation", "recall and predicted share by class", "light"),
+    ("inputs", "the inputs and the mode", "light"),
+    ("activations", "activations", "normal"),
+    ("attention", "attention", "normal"),
+    ("padding", "padding and invariance", "normal"),
+)
+"""Probe, what it shows, and the least level that switches it on."""
+ORDER = ("light", "normal", "full")
+
+
+def sentences(probed: Probed) -> tuple[str, ...]:
+    """What rules found, and the two ratios that sum a run up."""
+    return tuple(each for each in (_found(probed), _ratios(probed)) if each)
+
+
+def unfinished(probed: Probed) -> str:
+    """That a run is under way."""
+    if not probed.is_running:
+        return ""
+    return f"This trial has no record yet: readings up to step {probed.steps - 1:,}, as its last checkpoint has them."
+
+
+def wrong(probed: Probed) -> str:
+    """That a run failed, and what it said."""
+    if probed.status not in FAILED:
+        return ""
+    said = (probed.error.strip().splitlines() or ["no error was told"])[0]
+    return f"This trial ended as {probed.status.replace('_', ' ')}: {said}"
+
+
+def missing(probed: Probed) -> str:
+    """Which probes read nothing, and which level would switch them on."""
+    left = [(says, level) for probe, says, level in LEVELS if probe not in probed.probes]
+    if not left:
+        return ""
+    level = max((level for _, level in left), key=ORDER.index)
+    told = [says for says, _ in left]
+    listed = f"{', '.join(told[:-1])} and {told[-1]}" if len(told) > 1 else told[0]
+    return (
+        f"Nothing was read of {listed}. `probes: {level}` in the experiment's file adds what the model has of it; "
+        "`probes: full` reads it at every step."
+    )
+
+
+def _found(probed: Probed) -> str:
+    if not probed.alerts:
+        so_far = " so far" if probed.is_running else ""
+        return f"No rule found anything in {count(probed.steps, 'step')}{so_far}."
+    first = probed.alerts[0].finding
+    where = f" in {first.scope}" if first.scope else ""
+    says = first.says.rstrip(".") or first.rule.replace("_", " ")
+    others, symptoms = len(probed.alerts) - 1, sum(len(alert.symptoms) for alert in probed.alerts)
+    more = f"; {count(others, 'other alert')}" if others else ""
+    folded = f"; {count(symptoms, 'symptom')} explained" if symptoms else ""
+    return f"{first.rule.replace('_', ' ').capitalize()}{where} from step {first.step:,}: {says}{more}{folded}."
+
+
+def _ratios(probed: Probed) -> str:
+    """Medians over the weight matrices and the second half of the run."""
+    told = []
+    for statistic, name in (("update_weight", "update over weight"), ("grad_weight", "gradient over weight")):
+        value = _middle(probed, statistic)
+        if math.isfinite(value):
+            told.append(f"{name} {value:.2g}")
+    if not told:
+        return ""
+    ratio = _middle(probed, "grad_weight")
+    inside = f" ({'inside' if BAND[0] <= ratio <= BAND[1] else 'outside'} {BAND[0]:g} to {BAND[1]:g})"
+    return f"Median over the second half of the run: {', '.join(told)}{inside if math.isfinite(ratio) else ''}."
+
+
+def _middle(probed: Probed, statistic: str) -> float:
+    grid = probed.grid("gradients", statistic)
+    own = grid.only(probed.matrices.__contains__) if grid is not None else None
+    late = own.values[:, own.steps >= probed.steps // 2] if own is not None else np.empty(0)
+    told = late[np.isfinite(late)]
+    return float(np.median(told)) if told.size else math.nan
