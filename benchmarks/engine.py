@@ -224,6 +224,9 @@ class Deaf:
     def measured(self, member: int, points: Sequence[tuple[str, int, float]]) -> None:
         """Nothing."""
 
+    def alert(self, member: int, finding: object) -> None:
+        """Nothing."""
+
 
 def lab_run(home: Path, plan: Plan) -> None:
     """`lab run` without anyone listening."""

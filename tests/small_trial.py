@@ -7,6 +7,7 @@ from typing import Any
 
 from lab.data.batch import Dataset
 from lab.spec.experiment import Experiment
+from lab.spec.rules import Finding
 from lab.train.loop import Member, Outcome, train
 
 DATA = {"kind": "pattern", "train": 24, "valid": 8, "test": 8, "patterns": 4, "sizes": (3, 5)}
@@ -43,6 +44,7 @@ class Diary:
         self.last_epoch = last_epoch
         self.epochs: list[tuple[int, int, dict[str, float]]] = []
         self.points: list[tuple[str, int, float]] = []
+        self.alerts: list[Finding] = []
 
     def epoch(self, member: int, epoch: int, step: int, scores: Mapping[str, float]) -> bool:
         self.epochs.append((epoch, step, dict(scores)))
@@ -50,6 +52,9 @@ class Diary:
 
     def measured(self, member: int, points: Sequence[tuple[str, int, float]]) -> None:
         self.points += points
+
+    def alert(self, member: int, finding: Finding) -> None:
+        self.alerts.append(finding)
 
 
 def run(said: Experiment, *, seed: int = 0, diary: Diary | None = None, **how: Any) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,3 +30,8 @@ class Chunk:
         """One statistic, [readings, names]."""
         taken: np.ndarray = self.values[:, self.statistics.index(statistic)]
         return taken
+
+    def until(self, step: float) -> Chunk:
+        """The readings up to a step."""
+        early = self.steps <= step
+        return self if early.all() else replace(self, steps=self.steps[early], values=self.values[early])

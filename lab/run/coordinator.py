@@ -13,10 +13,10 @@ from dataclasses import replace
 from lab.errors import LabError
 from lab.plan.plan import Trial
 from lab.records.record import Record, Status
-from lab.run.events import EpochDone, Measured, Said, TrialEnded, TrialStarted
+from lab.run.events import Alerted, EpochDone, Measured, Said, TrialEnded, TrialStarted
 from lab.run.giving_up import hopeless
 from lab.run.handout import Assignment, Handout
-from lab.run.messages import Died, Ended, Epoch, Message, Points, Ready, Unable, Verdict
+from lab.run.messages import Alert, Died, Ended, Epoch, Message, Points, Ready, Unable, Verdict
 from lab.run.opening import Desk
 from lab.run.policies import Retries, spent
 from lab.run.pool import Pool, Worker
@@ -152,6 +152,8 @@ class Coordinator:
                 self._epoch(worker, message)
             case Points() if message.trial in self.flights:
                 self.announcer.tell(Measured(self.flights[message.trial].task.trial, message.points))
+            case Alert() if message.trial in self.flights:
+                self.announcer.tell(Alerted(self.flights[message.trial].task.trial, message.finding))
             case Ended():
                 self._ended(worker, message)
             case Died():

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from lab.plan.plan import Trial
 from lab.records.record import Record, Role
+from lab.spec.rules import Finding
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,14 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Alerted:
+    """A rule found something grave in a trial under way."""
+
+    trial: Trial
+    finding: Finding
+
+
+@dataclass(frozen=True)
 class TrialEnded:
     """A record was written."""
 
@@ -59,7 +68,7 @@ class Said:
     text: str
 
 
-Event = TrialStarted | EpochDone | Measured | TrialEnded | Said
+Event = TrialStarted | EpochDone | Measured | Alerted | TrialEnded | Said
 
 
 class Listener(Protocol):

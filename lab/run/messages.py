@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from lab.errors import Place
 from lab.records.record import Origin, Record
+from lab.spec.rules import Finding
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,14 @@ class Points:
 
 
 @dataclass(frozen=True)
+class Alert:
+    """A rule found something grave in a trial's readings."""
+
+    trial: str
+    finding: Finding
+
+
+@dataclass(frozen=True)
 class Ended:
     """A trial ended; its record lies in the store, unless it is handed back."""
 
@@ -115,4 +124,4 @@ class Died:
 
 
 Order = Job | Verdict | Stop
-Message = Ready | Epoch | Points | Ended | Unable | Died
+Message = Ready | Epoch | Points | Alert | Ended | Unable | Died

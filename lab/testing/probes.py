@@ -8,6 +8,7 @@ from lab.spec.datasets import DatasetSpec
 from lab.spec.experiment import Experiment, Training, rebuild
 from lab.spec.models import Gin
 from lab.spec.probes import ProbeSpec
+from lab.spec.rules import Finding
 from lab.train.loop import Member, train
 
 
@@ -36,6 +37,9 @@ class _Nobody:
         return True
 
     def measured(self, member: int, points: Sequence[tuple[str, int, float]]) -> None:
+        return None
+
+    def alert(self, member: int, finding: Finding) -> None:
         return None
 
 

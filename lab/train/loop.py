@@ -14,7 +14,6 @@ import torch
 from lab.data.batch import Dataset
 from lab.data.precision import matmul_precision
 from lab.errors import LabError
-from lab.records.judge import judge
 from lab.spec.rules import Finding
 from lab.train.build import trainable
 from lab.train.course import course_of
@@ -45,7 +44,7 @@ def train(
         run, ending, trace, peak = None, None, "", Peak(where)
         try:
             with matmul_precision(member.experiment.training.precision), _ambient_chance_kept(where):
-                run = Run(member, here, seconds=seconds)
+                run = Run(member, here, seconds=seconds, alert=partial(watcher.alert, place))
                 if checkpoints is not None:
                     run.resume(checkpoints / (member.trial or member.identity))
                 ending = _train_to_the_end(run, place, watcher)
@@ -103,6 +102,6 @@ def _outcome(run: Run | None, ending: Ending, *, trace: str, peak_mb: float) -> 
     scores["cost.params"] = float(trainable(run.learner.model))
     if run.past.step_ms:
         scores["cost.step_ms"] = median(run.past.step_ms)
+    findings = run.conclude()
     readings = run.readings()
-    findings = judge(run.member.experiment.rules, readings) + run.remarks()
     return Outcome(status, history, scores, findings, readings, run.seconds, error, trace, run.from_epoch)

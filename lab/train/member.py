@@ -44,6 +44,9 @@ class Watcher(Protocol):
     def measured(self, member: int, points: Sequence[tuple[str, int, float]]) -> None:
         """Summaries of what the probes read, as (key, step, value)."""
 
+    def alert(self, member: int, finding: Finding) -> None:
+        """A warning or worse, when a rule first finds it and when it becomes graver."""
+
 
 @dataclass(frozen=True)
 class Outcome:

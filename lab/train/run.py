@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ from lab.probes.curves import Point
 from lab.probes.probe import RING, Subject
 from lab.probes.recorder import Recorder, with_gradients
 from lab.records.record import Status
+from lab.records.rules.facts import with_facts
 from lab.spec.rules import Finding
 from lab.train.build import build_model
 from lab.train.checkpoint import Checkpoint, Folder
@@ -32,6 +33,7 @@ from lab.train.step import Seen, Stepper
 from lab.train.stopping import Stopping
 from lab.train.streams import Streams
 from lab.train.tasks import task_of
+from lab.train.watch import Alert, Guard, facts_of_run, unheard
 
 CHECKPOINT_SECONDS = 5.0
 """Seconds between two checkpoints, at least; they are written between epochs only."""
@@ -45,7 +47,7 @@ Hear = Callable[[Sequence[Point]], None]
 class Run:
     """One member with all it is trained with."""
 
-    def __init__(self, member: Member, dataset: Dataset, *, seconds: float | None) -> None:
+    def __init__(self, member: Member, dataset: Dataset, *, seconds: float | None, alert: Alert = unheard) -> None:
         experiment = member.experiment
         self.member, self.training = member, experiment.training
         self.limit = math.inf if seconds is None else seconds
@@ -68,8 +70,13 @@ class Run:
         subject = Subject(model, self.pack.layout, weights, gradients, forward, compiled)
         self.recorder = Recorder(probes, subject, planned_steps=self.planned_steps)
         self.stepper.recorders = (self.recorder,)
+        facts = facts_of_run(experiment, dataset, self.task, model, self.pack.layout)
+        self.guard = Guard(experiment, replace(facts, planned_steps=self.planned_steps), alert)
         self.flight = flight_of(member, self.stepper, dataset.sha256)
+        self.dataset = dataset
         self.folder: Folder | None = None
+        self.why_stopped = ""
+        """The rule that ends the run, and what it said."""
         self.seen = Seen()
 
     @property
@@ -99,6 +106,8 @@ class Run:
             self.past.step += 1
             if self.past.step % RING == 0 and not self._read(hear):
                 return self._diverged()
+            if self.why_stopped:
+                return "stopped", self.why_stopped
         self.past.epoch += 1
         self.recorder.after_epoch(self.past.epoch, self.past.step - 1)
         if not self._read(hear):
@@ -113,12 +122,26 @@ class Run:
         self._hear_readings(hear)
         self.flight.flush()
         self.seen = self.stepper.read(0)
+        self._watch()
         return self.seen.is_active
 
     def _hear_readings(self, hear: Hear) -> None:
         points = self.recorder.flush()
         if points:
             hear(points)
+
+    def _watch(self) -> None:
+        """Give what was read to the rules, and act on what they found in the readings before."""
+        last = math.inf if self.seen.is_active else self.seen.bad_step
+        self._act(self.guard.hand([chunk.until(last) for chunk in self.recorder.fresh]))
+
+    def _act(self, news: Sequence[Finding]) -> None:
+        """Draw the consequences of what rules have found."""
+        for finding in news:
+            self.recorder.keep_exact(finding.step)
+            if self.guard.freezes(finding):
+                self.flight.freeze(finding.rule, finding)
+        self.why_stopped = self.why_stopped or self.guard.stops(news)
 
     def _diverged(self) -> Ending:
         """The end of a run that was not finite, which its flight recorder keeps."""
@@ -146,6 +169,7 @@ class Run:
         if "valid" in sums:
             self.recorder.after_scoring(self.past.epoch, self.past.step - 1, self.task.seen(sums["valid"]))
             self._hear_readings(hear)
+            self._watch()
         self.past.remember(scores)
         return scores
 
@@ -154,7 +178,10 @@ class Run:
         main = scores.get(f"valid.{self.task.main}", math.nan)
         if self.training.schedule == "plateau":
             self.stepper.scale[0] = self.plateau.tell(main)
-        return self.stopping.tell(main, self.recorder.summary.epoch_ratio())
+        self._act(self.guard.take())
+        if self.why_stopped:
+            return "stopped", self.why_stopped
+        return self.stopping.tell(main, self.recorder.summary.epoch_ratio(), scores)
 
     # --- checkpoints ---
 
@@ -176,6 +203,7 @@ class Run:
             "plateau": self.plateau.state(),
             "stopping": self.stopping.state(),
             "recorder": said,
+            "rules": self.guard.state(),
         }
         if not self.folder.write(self.past.epoch, Checkpoint(host, tensors), self.recorder.part()):
             self.folder = None
@@ -196,14 +224,24 @@ class Run:
             if name.startswith("readings.")
         }
         self.recorder.load(found.said["recorder"], arrays, found.parts)
+        self.guard.load(found.said["rules"])
         self.seen = self.stepper.read(0)
 
     # --- the end ---
 
+    def conclude(self) -> tuple[Finding, ...]:
+        """All that rules found, now that the run is over, and what a reader should know besides."""
+        self._act(self.guard.take())
+        self.guard.end(self.dataset)
+        return self.guard.health.ordered + self.remarks()
+
     def readings(self) -> pa.Table | None:
         """All that was read, up to the step that was not finite if there was one to end the run."""
         rows = self.recorder.table()
-        if rows is None or self.seen.is_active:
+        if rows is None:
+            return None
+        rows = with_facts(rows, self.guard.facts)
+        if self.seen.is_active:
             return rows
         return rows.filter(pc.less_equal(rows["step"], self.seen.bad_step))
 

@@ -87,17 +87,23 @@ class NoLearningWatch(Watch[NoLearning]):
         self.parts.append(float(np.median(self.waiting)))
         self.waiting = []
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the losses so far are no better than knowing the labels' shares."""
+        return self._value() > self.spec.share * self.facts.label_entropy
+
+    def _value(self) -> float:
+        """The median loss of the last part of the run; NaN where there is too little to judge by."""
+        parts = self.parts + ([float(np.median(self.waiting))] if self.waiting else [])
+        done = (self.last + 1) / self.facts.planned_steps if self.facts.planned_steps else 1.0
+        if done < self.spec.watch or len(parts) < FEWEST:
+            return math.nan
+        return float(np.median(parts[-max(FEWEST, math.ceil(len(parts) * LAST)) :]))
+
     def end(self) -> Iterator[Finding]:
         """Whether the end of the run lies under what the labels' shares give."""
-        if self.waiting:
-            self._close()
-        chance, spec = self.facts.label_entropy, self.spec
-        done = (self.last + 1) / self.facts.planned_steps if self.facts.planned_steps else 1.0
-        if not chance > 0 or done < spec.watch or len(self.parts) < FEWEST:
-            return
-        end = self.parts[-max(FEWEST, math.ceil(len(self.parts) * LAST)) :]
-        value = float(np.median(end))
-        if value > spec.share * chance:
+        chance, spec, value = self.facts.label_entropy, self.spec, self._value()
+        if self.is_stuck:
             says = (
                 f"at the end the training loss was {value / chance:.2f} of what knowing the labels' shares alone gives"
             )
@@ -106,7 +112,7 @@ class NoLearningWatch(Watch[NoLearning]):
     def _known(self) -> str:
         if self.facts.ceiling is None:
             return ""
-        return f"; the graphs allow a balanced accuracy of {self.facts.ceiling:.3f} at this depth"
+        return f"; colour refinement at this depth allows a balanced accuracy of {self.facts.ceiling:.3f} at best"
 
 
 class DivergenceWatch(Watch[Divergence]):

@@ -31,10 +31,7 @@ class Nonfinite(RuleSpec):
 
 
 class MaskedRow(RuleSpec):
-    """Fires when an attention row may read no column at all, counted from the mask and not from the output.
-
-    Real nodes are fatal. Padding rows matter to nobody while what they hold is finite, so they are told as information.
-    """
+    """Fires when an attention row may read no column at all, counted from the mask and not from the output."""
 
     kind: Literal["masked_row"] = "masked_row"
     code: ClassVar[str] = "lab.records.rules.attention:MaskedRowWatch"
@@ -45,6 +42,8 @@ class MaskedRow(RuleSpec):
     remedy: ClassVar[str] = "Add self-loops to the mask, or skip such rows; never average over them."
     level: Severity = "fatal"
     action: Action = "freeze"
+    padding: bool = False
+    """Also warn of rows of padding, which matter to nobody while they are finite and nothing reads them."""
 
 
 class AttentionForm(RuleSpec):
