@@ -21,11 +21,12 @@ from lab.errors import LabError
 from lab.records.record import Record, Status
 from lab.records.store import Store
 from lab.run.machine import settle
-from lab.run.messages import Ended, Epoch, Job, Message, Points, Ready, Setup, Stop, Unable, Verdict
+from lab.run.messages import Alert, Ended, Epoch, Job, Message, Points, Ready, Setup, Stop, Unable, Verdict
 
 if TYPE_CHECKING:
     from lab.data.batch import Dataset
     from lab.spec.experiment import Experiment
+    from lab.spec.rules import Finding
     from lab.train.flight.papers import Papers
     from lab.train.loop import Outcome
 
@@ -67,7 +68,7 @@ class Worker:
         self.setup = setup
         self.wire = wire
         self.store = Store(setup.store)
-        self.device, self.device_name = _ready_torch(setup)
+        self.device, self.device_name = ready_torch(setup)
         self.datasets: dict[tuple[str, int], Dataset] = {}
 
     def serve(self) -> None:
@@ -184,8 +185,12 @@ class Watch:
         """Pass probe summaries on."""
         self.wire.send(Points(self.trial, tuple(points)))
 
+    def alert(self, member: int, finding: Finding) -> None:
+        """Pass what a rule has found on."""
+        self.wire.send(Alert(self.trial, finding))
 
-def _ready_torch(setup: Setup) -> tuple[str, str]:
+
+def ready_torch(setup: Setup) -> tuple[str, str]:
     """Import torch, settle it, and say which device trials run on."""
     import torch
 
