@@ -12,6 +12,7 @@ from lab.spec.models.gatedgcn import GatedGcn as Options
 from lab.zoo.encodings import Beginning
 from lab.zoo.ends import Readout
 from lab.zoo.parts import BatchNorm, dropout, norm, way_in
+from lab.zoo.portions import by_portions, portions
 from lab.zoo.taps import Tap
 
 EPSILON = 1e-6
@@ -27,8 +28,12 @@ class GatedSum(torch.autograd.Function):
     @staticmethod
     def forward(logits: Tensor, values: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
         """The gated sum of values [graphs, nodes, channels] and the sum of the gates, both by row."""
-        gates = logits.sigmoid() * edges
-        return (gates * values[:, None]).sum(2), gates.sum(2)
+        sums, totals = [], []
+        for part in portions(logits):
+            gates = logits[part].sigmoid().mul_(edges[part])
+            totals.append(gates.sum(2))
+            sums.append(gates.mul_(values[part, None]).sum(2))
+        return torch.cat(sums), torch.cat(totals)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -39,11 +44,38 @@ class GatedSum(torch.autograd.Function):
     def backward(ctx: Any, to_sum: Tensor, to_total: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of logits and values."""
         logits, values, edges = ctx.saved_tensors
-        share = logits.sigmoid()
-        gates = share * edges
-        to_values = (gates * to_sum[:, :, None]).sum(1)
-        to_gates = torch.addcmul(to_total[:, :, None], to_sum[:, :, None], values[:, None])
-        return to_gates * gates * (1 - share), to_values, None
+        to_logits, to_values = torch.empty_like(logits), []
+        for part in portions(logits):
+            share, above = logits[part].sigmoid(), to_sum[part, :, None]
+            gates = share * edges[part]
+            to_values.append((gates * above).sum(1))
+            to_gates = torch.addcmul(to_total[part, :, None], above, values[part, None])
+            to_logits[part] = to_gates * (gates - gates * share)
+        return to_logits, torch.cat(to_values), None
+
+
+class AddPositive(torch.autograd.Function):
+    """old + ReLU(new) on edges, and old elsewhere; keeps a byte a number, where a ReLU keeps four."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(old: Tensor, new: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
+        """The sum, and where something was added."""
+        added = by_portions(lambda new, edges: (new > 0) & (edges > 0), new, edges)
+        return by_portions(lambda new, old, added: old + new * added, new, old, added), added
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
+        """Keep what the backward pass reads."""
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(output[1])
+
+    @staticmethod
+    def backward(ctx: Any, above: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of old and new."""
+        (added,) = ctx.saved_tensors
+        return above, by_portions(torch.mul, above, added), None
 
 
 class GatedGcnLayer(nn.Module):
@@ -108,10 +140,9 @@ class GatedGcnLayer(nn.Module):
         return found
 
     def _updated(self, e: Tensor | None, y: Tensor, edges: Tensor) -> Tensor:
-        """The next states; the choice keeps a byte a number for the backward pass, where a ReLU keeps four."""
-        y = self.edge_dropout(y)
         old = e if self.spec.residual and e is not None else torch.zeros_like(y)
-        return torch.where((y > 0) & (edges > 0), old + y, old)
+        found: Tensor = AddPositive.apply(old, self.edge_dropout(y), edges)[0]  # type: ignore[no-untyped-call]
+        return found
 
     def zero_gradient(self) -> set[str]:
         """What this layer has and cannot learn."""

@@ -11,6 +11,7 @@ from torch.nn.functional import linear
 from lab.spec.models.grit import Grit as Options
 from lab.zoo.attention import Normaliser, Pairs
 from lab.zoo.parts import dropout
+from lab.zoo.portions import portions
 from lab.zoo.taps import Tap
 
 
@@ -25,9 +26,12 @@ class PairState(torch.autograd.Function):
     @staticmethod
     def forward(reader: Tensor, read: Tensor, scale: Tensor, shift: Tensor, root: bool, relu: bool) -> Tensor:
         """The new states [graphs, rows, columns, width]."""
-        product = (reader[:, :, None] + read[:, None]) * scale
-        y = (product.abs().sqrt() * product.sign() if root else product) + shift
-        return y.relu() if relu else y
+        state = torch.empty_like(scale)
+        for part in portions(scale):
+            product = (reader[part, :, None] + read[part, None]) * scale[part]
+            y = (product.abs().sqrt().copysign(product) if root else product) + shift[part]
+            state[part] = y.relu() if relu else y
+        return state
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -39,17 +43,26 @@ class PairState(torch.autograd.Function):
     def backward(ctx: Any, above: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of both nodes' parts, the scale and the shift."""
         reader, read, scale, state = ctx.saved_tensors
-        both = reader[:, :, None] + read[:, None]
-        to_shift = above * (state > 0) if ctx.relu else above
-        to_product = to_shift * _slope(both * scale) if ctx.root else to_shift
-        to_both = to_product * scale
-        return to_both.sum(2), to_both.sum(1), to_product * both, to_shift, None, None
+        to_scale, to_shift = torch.empty_like(scale), torch.empty_like(scale) if ctx.relu else above
+        to_reader, to_read = [], []
+        for part in portions(scale):
+            both = reader[part, :, None] + read[part, None]
+            to_y = above[part]
+            if ctx.relu:
+                to_y = to_shift[part] = to_y * (state[part] > 0)
+            to_product = to_y * _slope(both * scale[part]) if ctx.root else to_y
+            to_scale[part] = to_product * both
+            to_both = to_product * scale[part]
+            to_reader.append(to_both.sum(2))
+            to_read.append(to_both.sum(1))
+        return torch.cat(to_reader), torch.cat(to_read), to_scale, to_shift, None, None
 
 
 def _slope(product: Tensor) -> Tensor:
     """Of the signed root."""
     size = product.abs()
-    return torch.where(size > 0, 0.5 * size.clamp(min=torch.finfo(size.dtype).tiny).rsqrt(), 0.0)
+    slope = size.clamp(min=torch.finfo(size.dtype).tiny).rsqrt()
+    return slope.mul(0.5) * size.sign()
 
 
 class XavierLinear(nn.Linear):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.data.batch import Shape
+from lab.zoo.portions import by_portions, sum_of_portions
 from lab.zoo.taps import Kind
 
 
@@ -151,17 +152,25 @@ class Standardise(torch.autograd.Function):
             mean, var = _moments(rows, share)
         rstd = (var + ctx.epsilon).rsqrt()
         to_bias = above.sum(0)
-        to_weight = ((above * rows).sum(0) - mean * to_bias) * rstd
+        to_weight = (sum_of_portions(_dot, above, rows) - mean * to_bias) * rstd
         scale = weight * rstd
         slope = scale * rstd * to_weight
-        taken_out = torch.addcmul(scale * to_bias - mean * slope, rows, slope)
-        to_x = torch.addcmul(above * scale, share[:, None], taken_out, value=-1)
+        shift = scale * to_bias - mean * slope
+
+        def less_taken_out(above: Tensor, rows: Tensor, share: Tensor) -> Tensor:
+            return torch.addcmul(above * scale, share, torch.addcmul(shift, rows, slope), value=-1)
+
+        to_x = by_portions(less_taken_out, above, rows, share[:, None])
         return to_x.view_as(x), None, to_weight, to_bias, None
 
 
 def _moments(rows: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
     mean = share @ rows
-    return mean, share @ (rows - mean).square()
+    return mean, sum_of_portions(lambda rows, share: share @ (rows - mean).square(), rows, share)
+
+
+def _dot(one: Tensor, other: Tensor) -> Tensor:
+    return (one * other).sum(0)
 
 
 def norm(kind: Literal["none", "layer", "batch"], width: int, *, masked: bool = True) -> nn.Module:
