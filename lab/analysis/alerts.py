@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.analysis.health import GRAVITY
+from lab.analysis.rows import Row
 from lab.records.rules.causes import rank
 from lab.spec.rules import Finding
 
@@ -33,6 +34,20 @@ def alerts(findings: Sequence[Finding]) -> tuple[Alert, ...]:
     groups = [(key, each) for key, each in by_head.items() if any(_key(one) == key for one in each)]
     groups.sort(key=lambda group: _order(next(one for one in group[1] if _key(one) == group[0])))
     return tuple(_alert(number, key, each) for number, (key, each) in enumerate(groups, 1))
+
+
+def trials_to_probe(rows: Sequence[Row]) -> tuple[tuple[Row, Finding | None], ...]:
+    """The worst trial of each cell that rules warned of or that failed, with its headline; the worst cell first."""
+    told = []
+    for row in rows:
+        found = next((alert.finding for alert in alerts(row.findings) if alert.finding.level != "info"), None)
+        if found is not None or row.is_failed:
+            told.append((row, found))
+    told.sort(key=lambda each: (not each[0].is_failed, _order(each[1]) if each[1] is not None else ()))
+    first: dict[str, tuple[Row, Finding | None]] = {}
+    for row, found in told:
+        first.setdefault(row.cell, (row, found))
+    return tuple(first.values())
 
 
 def _alert(number: int, key: tuple[str, str], told: Sequence[Finding]) -> Alert:

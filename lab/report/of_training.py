@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from lab.analysis.alerts import trials_to_probe
 from lab.analysis.costs import Point
 from lab.analysis.curves import Curve, curve
 from lab.analysis.heat import Heat, heat
@@ -74,6 +75,7 @@ def troubles(report: Report, canvas: Canvas, place: str) -> str:
     """What failed, and what rules found."""
     told = [failures_sheet(report)] if report.failures else []
     told += [findings_sheet(report)] if report.findings else []
+    told += [sheet for sheet in (_probe_sheet(report),) if sheet.rows]
     if told:
         return "".join(table(sheet, place) for sheet in told)
     return lead("No trial failed, and no rule found anything.") if report.seconds else ""
@@ -108,6 +110,25 @@ def provenance(report: Report, canvas: Canvas, place: str) -> str:
     files = (("The study file", report.outline.source, ""), ("Versions", packages, "bulk"))
     folds = (folded(head, tag("pre", text(words), tabindex="0"), class_=kind) for head, words, kind in files if words)
     return (command if report.command else "") + told + "".join(folds)
+
+
+def _probe_sheet(report: Report) -> Sheet:
+    """The command that shows the worst trial of each cell that something is wrong with."""
+    says = _says(report)
+    rows = tuple(
+        (
+            words(says.get(row.cell, row.label)),
+            words(found.rule.replace("_", " ") if found is not None else row.status.replace("_", " "), "bad"),
+            Entry(
+                f"{found.step:,}" if found is not None else NONE, order=found.step if found is not None else math.nan
+            ),
+            words(f"lab probe {row.trial}"),
+        )
+        for row, found in trials_to_probe(report.rows)
+        if row.study
+    )
+    heads = (Head("cell"), Head("what"), Head("step", True), Head("to see it"))
+    return Sheet("probe", "Where to look closer", heads, rows, "the worst trial of each cell, the worst cell first")
 
 
 def _says(report: Report) -> dict[str, str]:

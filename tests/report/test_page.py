@@ -16,6 +16,7 @@ from planted_page import HOSTILE, LEVELS, full_study, history, origin
 from lab.records.store import Store
 from lab.report.page import page
 from lab.report.report import study_report
+from lab.spec.rules import Finding
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 
@@ -119,6 +120,17 @@ def test_names_from_outside_stay_names(tmp_path: Path, where: str) -> None:
     drawn = json.dumps(figures(html))
     assert "<img" not in drawn
     assert "<script" not in drawn
+
+
+def test_each_cell_with_an_alert_tells_the_command_that_shows_its_worst_trial(tmp_path: Path) -> None:
+    study = Planted(Store(tmp_path), {"a": [1, 2, 3]}, seeds=2)
+    mild, grave = Finding("seesaw", "", 40), Finding("nonfinite", "w", 9, "fatal")
+    for cell, found in zip(study.ids, ((), (mild,), (mild, grave)), strict=True):
+        study.score(cell, 0, 0.5, findings=(Finding("remark", "", 1, "info"),))
+        study.score(cell, 1, 0.5, findings=found)
+    shown = own(made(study.store))
+    assert f"lab probe {study.ids[0]}" not in shown
+    assert shown.index(f"lab probe {study.ids[2]}-1") < shown.index(f"lab probe {study.ids[1]}-1")
 
 
 def test_an_unfinished_study_says_so_before_anything_else(tmp_path: Path) -> None:
