@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 
-from lab.spec.models import Gin, GraphTransformer
+from lab.spec.models import EdgeTransformer, Gin, GraphTransformer
 from lab.testing import CLASSIFY, small_batch
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.slow]
         Gin(layers=1, width=8, dropout=0.1),
         GraphTransformer(layers=1, width=8, feed_forward=8, mlp_norm="batch", dropout=0.1),
         GraphTransformer(layers=1, width=8, feed_forward=8, attention="content", distance_bias=True),
+        EdgeTransformer(layers=1, width=8, feed_forward=8, edge_layers=1, scores="softmax", edge_norm="batch"),
     ],
 )
 def test_a_captured_model_is_one_graph_and_gives_the_same_numbers(spec):
