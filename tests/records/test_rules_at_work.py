@@ -162,7 +162,7 @@ def cut(chunks: list[Chunk], bounds: list[int]) -> list[list[Chunk]]:
     ]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10_000), st.lists(st.integers(1, STEPS - 1), max_size=6, unique=True), st.integers(0, 5))
 def test_cuts_and_resumptions_change_nothing(seed: int, bounds: list[int], resumed_after: int) -> None:
     rules = [rule() for rule in house_rules().values()]

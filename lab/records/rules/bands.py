@@ -9,14 +9,16 @@ import numpy as np
 from lab.records.chunk import TOTAL, Chunk
 from lab.records.rules.facts import Facts
 from lab.records.rules.updates import MATRICES, of_matrices
-from lab.records.rules.watcher import Watch, medians, of_all, rows, total
+from lab.records.rules.watcher import Rows, Watch, medians, middles, of_all, rows, total
 from lab.records.rules.windows import Streak, Window
 from lab.spec.rules import Finding, GradGrowth, GradSpike, GradWeightBand
 
 EARLY = (50, 150)
 """Steps whose median a tensor is compared with."""
-SETTLED = 20
-"""Readings that a median is made of."""
+SETTLED = 50
+"""Readings that a median of a tensor is made of."""
+FEWEST = 20
+"""Readings that a norm is compared with, at least."""
 SOFT = 0.05
 """Added to the spread, in decades, so that a run without any noise has a scale too."""
 
@@ -27,8 +29,8 @@ class BandWatch(Watch[GradWeightBand]):
     def __init__(self, spec: GradWeightBand, facts: Facts) -> None:
         super().__init__(spec, facts)
         self.outside = Streak(spec.steps)
-        self.early: dict[str, list[float]] = {}
-        self.last: dict[str, list[float]] = {}
+        self.early: dict[str, list[list[float]]] = {}
+        self.late: dict[str, list[list[float]]] = {}
 
     def see(self, chunks: Sequence[Chunk]) -> Iterator[Finding]:
         """What these readings show."""
@@ -44,27 +46,31 @@ class BandWatch(Watch[GradWeightBand]):
                 at = int(np.flatnonzero(told.steps[seen] == each.step)[0])
                 yield self.found(each.scope, each.step, middle[seen][at], threshold=float(ends[at]), says=says)
         for told in rows(chunks, "gradients", "grad_weight"):
-            for place, name in enumerate(told.names):
-                if not self.facts.is_exempt(name):
-                    yield from self._drift(name, told.steps, told.values[:, place])
+            yield from self._drifts(told.only(lambda name: not self.facts.is_exempt(name)))
 
-    def _drift(self, name: str, steps: np.ndarray, values: np.ndarray) -> Iterator[Finding]:
-        """Whether a tensor's median has left that of its early steps; looked at every so many readings."""
-        early = (steps >= EARLY[0]) & (steps < EARLY[1])
-        self.early.setdefault(name, []).extend(values[early].tolist())
-        late = self.last.setdefault(name, [])
-        start = float(np.median(self.early[name])) if len(self.early[name]) >= SETTLED else 0.0
-        for step, value in zip(steps[steps >= EARLY[1]].tolist(), values[steps >= EARLY[1]].tolist(), strict=True):
-            late.append(value)
-            if len(late) < SETTLED:
-                continue
-            now = float(np.median(late))
-            late.clear()
-            if start > 0 and now > 0 and max(now / start, start / now) > self.spec.drift:
-                says = (
-                    f"its grad/weight has moved more than {self.spec.drift:g} times from {start:.2g}, its early median"
-                )
-                yield self.found(name, step, now, threshold=start * self.spec.drift, says=says, level="info")
+    def _drifts(self, told: Rows) -> Iterator[Finding]:
+        """Tensors whose median has left that of their early steps; looked at every so many readings."""
+        key = "|".join(told.names)
+        early, late = self.early.setdefault(key, []), self.late.setdefault(key, [])
+        early += told.values[(told.steps >= EARLY[0]) & (told.steps < EARLY[1])].tolist()
+        after = told.steps >= EARLY[1]
+        for step, row in zip(told.steps[after].tolist(), told.values[after].tolist(), strict=True):
+            late.append(row)
+            if len(late) == SETTLED:
+                now = np.median(late, axis=0)
+                late.clear()
+                if len(early) >= SETTLED:
+                    yield from self._drifted(told.names, step, np.median(early, axis=0), now)
+
+    def _drifted(self, names: Sequence[str], step: int, start: np.ndarray, now: np.ndarray) -> Iterator[Finding]:
+        far = (start > 0) & (now > 0)
+        far[far] = np.abs(np.log(now[far] / start[far])) > np.log(self.spec.drift)
+        for place in np.flatnonzero(far).tolist():
+            says = (
+                f"its grad/weight moved more than {self.spec.drift:g} times from {start[place]:.2g}, its early median"
+            )
+            bound = start[place] * self.spec.drift
+            yield self.found(names[place], step, now[place], threshold=bound, says=says, level="info")
 
 
 class SpikeWatch(Watch[GradSpike]):
@@ -83,16 +89,15 @@ class SpikeWatch(Watch[GradSpike]):
         if not len(steps):
             return
         windows = self.window.push(np.log10(norms))
-        for at, window in enumerate(windows):
-            before = window[:-1][~np.isnan(window[:-1])]
-            if len(before) < min(SETTLED, spec.window):
-                continue
-            middle = float(np.median(before))
-            spread = float(np.median(np.abs(before - middle))) + SOFT
-            jump = float(window[-1]) - middle
-            if jump / spread > spec.z and jump > np.log10(spec.times):
-                says = f"the gradient's norm was {10**jump:.3g} times its median over the {len(before)} steps before"
-                yield self.found(TOTAL, steps[at], norms[at], threshold=10**middle * spec.times, says=says)
+        before, now = windows[:, :-1], windows[:, -1]
+        middle = middles(before)
+        spread = middles(np.abs(before - middle[:, None])) + SOFT
+        counts = (~np.isnan(before)).sum(axis=1)
+        jump = now - middle
+        far = (counts >= min(FEWEST, spec.window)) & (jump / spread > spec.z) & (jump > np.log10(spec.times))
+        for at in np.flatnonzero(far).tolist():
+            says = f"the gradient's norm was {10 ** jump[at]:.3g} times its median over the {counts[at]} steps before"
+            yield self.found(TOTAL, steps[at], norms[at], threshold=10 ** middle[at] * spec.times, says=says)
 
 
 class GrowthWatch(Watch[GradGrowth]):

@@ -28,6 +28,8 @@ class Health:
         self.specs = {_kind(rule): rule for rule in rules}
         self.watchers: dict[str, Watcher] = {}
         self._found: dict[tuple[str, str], Finding] = {}
+        self._last: dict[tuple[str, str], int] = {}
+        """The step of the value that a finding shows."""
         self._measured: set[str] = set()
         self._has_ended = False
         for kind, rule in self.specs.items():
@@ -72,13 +74,16 @@ class Health:
         if old is None:
             if sum(rule == finding.rule for rule, _ in self._found) >= MOST_SCOPES:
                 return False
-            self._found[key] = self._worded(finding)
+            self._found[key], self._last[key] = self._worded(finding), finding.step
             return True
         is_graver = GRAVITY[finding.level] > GRAVITY[old.level]
-        if is_graver:
-            self._found[key] = replace(self._worded(finding), step=min(old.step, finding.step))
-        elif finding.level == old.level:
-            self._found[key] = replace(old, value=finding.value)
+        is_earlier = finding.level == old.level and finding.step < old.step
+        kept = self._worded(finding) if is_graver or is_earlier else old
+        if finding.step >= self._last[key] and finding.level == kept.level:
+            kept, self._last[key] = replace(kept, value=finding.value), finding.step
+        elif is_earlier:
+            kept = replace(kept, value=old.value)
+        self._found[key] = replace(kept, step=min(old.step, finding.step))
         return is_graver
 
     def _worded(self, finding: Finding) -> Finding:
@@ -122,13 +127,15 @@ class Health:
         return {
             "watchers": {kind: state_of(watcher) for kind, watcher in self.watchers.items()},
             "found": [vars(finding) for finding in self._found.values()],
+            "last": list(self._last.values()),
             "measured": sorted(self._measured),
         }
 
     def load(self, said: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        for finding in map(finding_of, said["found"]):
+        for finding, last in zip(map(finding_of, said["found"]), said["last"], strict=True):
             self._found[finding.rule, finding.scope] = finding
+            self._last[finding.rule, finding.scope] = last
         self._measured = set(said["measured"])
         for kind in list(self.watchers):
             if kind in said["watchers"]:

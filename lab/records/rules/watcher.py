@@ -125,9 +125,15 @@ def medians(told: Rows) -> np.ndarray:
     if not told.names:
         return np.full(len(told.steps), np.nan)
     finite = np.where(np.isfinite(told.values), told.values, np.nan).astype(np.float64)
-    found = np.full(len(finite), np.nan)
-    some = ~np.isnan(finite).all(axis=1)
-    found[some] = np.nanmedian(finite[some], axis=1)
+    return middles(finite)
+
+
+def middles(values: np.ndarray) -> np.ndarray:
+    """The median of each row without its NaN; NaN of a row that holds nothing else."""
+    found: np.ndarray = np.median(values, axis=1)
+    for row in np.flatnonzero(np.isnan(found)).tolist():
+        known = values[row][~np.isnan(values[row])]
+        found[row] = np.median(known) if len(known) else np.nan
     return found
 
 
