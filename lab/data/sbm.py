@@ -100,12 +100,18 @@ def _patterns(spec: Pattern, random: Random) -> list[Graph]:
     inside = np.full((1, 1), PLANTED, np.float32)
     return [
         Graph(
-            tokens=random.integers(0, PATTERN_TOKENS, size=nodes),
+            tokens=_tokens(spec, random, nodes),
             adjacency=_edges(random, np.zeros(nodes, np.int64), inside),
             labels=np.ones(nodes, np.int64),
         )
         for nodes in sizes.tolist()
     ]
+
+
+def _tokens(spec: Pattern, random: Random, nodes: int) -> Integers:
+    """The tokens of a pattern; told or drawn, they take as many random numbers."""
+    drawn = random.integers(0, PATTERN_TOKENS, size=nodes)
+    return drawn if spec.pattern_tokens == "drawn" else np.repeat(np.arange(PATTERN_TOKENS), spec.pattern_tokens)
 
 
 def _with_pattern(spec: Pattern, random: Random, blocks: Integers, planted: list[Graph]) -> Iterator[Graph]:

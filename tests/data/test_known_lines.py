@@ -90,13 +90,16 @@ def test_regular_graphs_do_not_divide_by_zero() -> None:
 
 
 def test_on_graphs_that_share_a_pattern_and_are_scored_themselves_the_leak_is_the_known_one() -> None:
-    """32 graphs, one pattern of 18 nodes: the leak is 1/2 + 1/2 sum (k/18 - 1/3) over its commoner tokens."""
-    spec = Pattern(train=32, patterns=1, pattern_size=18, scored="training")
+    """One pattern of 18 nodes of which k carry the commonest token: 1/2 + 1/2 (k/18 - 1/3), 0.611 for k = 10."""
+    spec = Pattern(train=32, patterns=1, pattern_size=18, pattern_tokens=(2, 6, 10), scored="training")
     built = spec.build(0)
-    counts = torch.bincount(built.splits["test"].x[0][built.splits["test"].y[0] == 1], minlength=3)
-    expected = 0.5 + 0.5 * float((counts[counts > 6] / 18 - 1 / 3).sum())
-    assert spec.lines(built)["token leak"] == pytest.approx(expected, abs=0.02)
-    assert spec.lines(built)["token leak"] > 0.52
+    test = built.splits["test"]
+    assert torch.bincount(test.x[test.y == 1]).tolist() == [64, 192, 320]
+    assert spec.lines(built)["token leak"] == pytest.approx(0.611, abs=0.015)
+    drawn = spec.model_copy(update={"pattern_tokens": "drawn"}).build(0).splits["train"]
+    assert torch.equal(drawn.adjacency, built.splits["train"].adjacency)
+    with pytest.raises(ValueError, match="18 nodes, but pattern_size is 20"):
+        Pattern(pattern_size=20, pattern_tokens=(2, 6, 10))
 
 
 def test_published_scores_are_told_of_the_published_kind_of_graphs_only() -> None:

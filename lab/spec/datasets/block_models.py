@@ -11,6 +11,7 @@ from lab.spec.datasets.dataset import Count, DatasetSpec, Probability
 from lab.spec.spec import factor
 
 Source = Literal["generated", "pyg"]
+Tokens = Annotated[int, Field(ge=0, le=1000)]
 Scored = Literal["held_out", "training"]
 
 NOT_OF_THE_GRAPHS = frozenset({"draw", "source", "train", "valid", "test"})
@@ -71,6 +72,15 @@ class Pattern(BlockModel):
     """Chance of an edge between communities."""
     pattern_size: Annotated[int, Field(ge=1, le=1000)] | Literal["as_communities"] = "as_communities"
     """Nodes of a pattern: drawn `as_communities` are, or one number (the paper says 20)."""
+    pattern_tokens: tuple[Tokens, Tokens, Tokens] | Literal["drawn"] = "drawn"
+    """How many nodes of a pattern carry each token: as `drawn`, or so many, which leak the more the less alike."""
+
+    @model_validator(mode="after")
+    def _tokens_are_of_the_pattern(self) -> Self:
+        if self.pattern_tokens != "drawn" and sum(self.pattern_tokens) != self.pattern_size:
+            told = f"pattern_tokens {list(self.pattern_tokens)} are of {sum(self.pattern_tokens)} nodes"
+            raise ValueError(f"{told}, but pattern_size is {self.pattern_size}")
+        return self
 
 
 class Cluster(BlockModel):
