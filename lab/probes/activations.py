@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lab.data.batch import Batch
 from lab.probes.cadence import Cadence
@@ -36,6 +36,8 @@ class ActivationProbe(Probe):
         self.cadence = Cadence(spec.every, spec.max_overhead, subject.weights.device)
         self.ring = Ring(RING)
         self.called: set[str] = set()
+        self.idle = _idle(self.sites, subject.model)
+        """Sites that the model itself says have no part in its answer."""
         self.read = 0
         """Readings taken."""
         self._nothing = torch.full((len(MEASURES),), torch.nan, device=subject.weights.device)
@@ -118,7 +120,8 @@ class ActivationProbe(Probe):
             return (not_measured(self.spec.kind, "", "the model is compiled, and hooks would break what was compiled"),)
         broken = self.listening.broken
         told = [not_measured(self.spec.kind, name, problem) for name, problem in broken.items()]
-        silent = [site.name for site in self.sites if self.read and site.name not in self.called | broken.keys()]
+        known = self.called | broken.keys() | self.idle
+        silent = [site.name for site in self.sites if self.read and site.name not in known]
         return (*told, *(not_measured(self.spec.kind, name, "it is never called") for name in silent))
 
     def state(self) -> dict[str, Any]:
@@ -129,6 +132,14 @@ class ActivationProbe(Probe):
         """Go on from a checkpoint."""
         self.cadence.load(said["cadence"])
         self.called, self.read = set(said["called"]), said["read"]
+
+
+def _idle(watched: Iterable[Site], model: nn.Module) -> frozenset[str]:
+    """Sites all of whose parameters get no gradient by construction: that they are not called is no news."""
+    cancelled: Callable[[], set[str]] = getattr(model, "zero_gradient", set)
+    without = cancelled()
+    owned = {site.name: {f"{site.name}.{name}" for name, _ in site.module.named_parameters()} for site in watched}
+    return frozenset(name for name, parameters in owned.items() if parameters and parameters <= without)
 
 
 def not_measured(probe: str, scope: str, why: str) -> Finding:

@@ -64,9 +64,13 @@ class InputProbe(Probe):
 
 
 def _scale(x: Tensor, mask: Tensor, real: Tensor) -> tuple[Tensor, ...]:
-    """Sum, norm and count of the numbers of real nodes, and the largest of them without its sign."""
+    """Sum, norm and count of the numbers of real nodes, and the largest of them without its sign.
+
+    The first two are taken from the first node on, so that what is constant has a spread of exactly 0.
+    """
     rows = x.float().reshape(*mask.shape, -1)
     largest = torch.maximum(rows.amax(-1), rows.amin(-1).neg())
+    rows = rows - rows[0, 0, 0]
     total = torch.where(mask, rows.sum(-1), 0.0).sum()
     norm = torch.linalg.vector_norm(torch.where(mask, torch.linalg.vector_norm(rows, dim=-1), 0.0))
     return total, norm, real * rows.shape[-1], torch.where(mask, largest, 0.0).amax()

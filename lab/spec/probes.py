@@ -159,8 +159,9 @@ def _spelled_out(said: Any) -> Any:
     return [*own, *(item for item in said if not isinstance(item, str))]
 
 
-def _kind_of(item: Any) -> Any:
-    return item.get("kind") if isinstance(item, Mapping) else getattr(item, "kind", None)
+def _kind_of(item: Any) -> str:
+    """The kind an item names, if it is a probe at all."""
+    return str(item.get("kind") if isinstance(item, Mapping) else getattr(item, "kind", ""))
 
 
 def _opened(word: str) -> tuple[ProbeSpec, ...]:

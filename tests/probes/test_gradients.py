@@ -7,49 +7,17 @@ from typing import Any
 
 import pytest
 import torch
-from small_trial import GIN, TRANSFORMER, data_of, exact, experiment, run
+from probe_bench import Bench, Counting
+from small_trial import GIN, TRANSFORMER, exact, experiment, run
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from lab.data.batching import Prepared
 from lab.probes.gradients import STATISTICS
-from lab.probes.probe import RING, Subject
-from lab.probes.recorder import Recorder
-from lab.records.chunk import TOTAL, Chunk
+from lab.probes.probe import RING
+from lab.records.chunk import TOTAL
 from lab.spec.experiment import Experiment
 from lab.spec.probes import Gradients
-from lab.train.build import build_model
-from lab.train.learner import Learner
-from lab.train.pack import Pack
-from lab.train.step import Stepper
-from lab.train.streams import Streams
-from lab.train.tasks import task_of
 
 pytestmark = pytest.mark.torch
-
-
-class Bench:
-    """A model, its stepper and one batch, to be stepped by hand."""
-
-    def __init__(self, said: Experiment, spec: Gradients | None) -> None:
-        dataset = data_of(said)
-        model = build_model(said, dataset.shape, 0)
-        self.pack = Pack([model])
-        learner = Learner.of(said, model, Streams(0))
-        task = task_of(dataset.task, dataset.shape, said.training)
-        self.stepper = Stepper(self.pack, [learner], task, planned_steps=100)
-        subject = Subject(model, self.pack.layout, self.pack.weights[0], self.pack.gradients[0])
-        self.recorder = Recorder([spec] if spec else [], subject, planned_steps=100)
-        self.stepper.recorders = (self.recorder,)
-        split = Prepared(dataset.splits["train"], model, 0)
-        self.batch = split.batch(torch.arange(8), int(split.split.sizes.max()))
-        self.model = model
-
-    def step(self, step: int) -> None:
-        self.stepper.step(step, [[self.batch]])
-
-    def chunks(self) -> list[Chunk]:
-        return self.recorder.probes[0].flush()
 
 
 def weights(model: torch.nn.Module) -> dict[str, Tensor]:
@@ -133,24 +101,6 @@ def test_losses_and_scores_are_the_same_bits_with_and_without(model: dict[str, A
     assert plain.readings is None
     assert probed.readings is not None
     assert set(probed.readings["step"].to_pylist()) == set(range(24))
-
-
-class Counting(TorchDispatchMode):
-    """Counts what reaches the dispatcher, and what would make the host wait for a device."""
-
-    WAITS = ("_local_scalar_dense", "nonzero", "is_nonzero", "item", "equal")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.operations = 0
-        self.waits: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.operations += 1
-        name = func.overloadpacket.__name__
-        if name in self.WAITS:
-            self.waits.append(name)
-        return func(*args, **(kwargs or {}))
 
 
 def counted(said: Experiment, spec: Gradients | None) -> Counting:
