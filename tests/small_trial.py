@@ -31,6 +31,11 @@ def experiment(model: Mapping[str, Any] = GIN, /, **sections: Any) -> Experiment
     return Experiment.model_validate({"dataset": data, "model": model, "training": training} | sections)
 
 
+def often(said: Experiment, every: int, *, keep: int = 3) -> Experiment:
+    """The same with more snapshots than a file may ask for, so that a short run has some."""
+    return said.model_copy(update={"recorder": said.recorder.model_copy(update={"every": every, "keep": keep})})
+
+
 def data_of(said: Experiment) -> Dataset:
     """The experiment's data, drawn on the spot."""
     dataset: Dataset = said.dataset.build(0)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
-from small_trial import GIN, TRANSFORMER, Diary, data_of, exact, experiment
+from small_trial import GIN, TRANSFORMER, Diary, data_of, exact, experiment, often
 from torch import Tensor
 
 from lab.data.batch import Batch
@@ -64,14 +64,14 @@ def only(folder: Path) -> Bundle:
 
 @pytest.mark.parametrize("model", [GIN | {"dropout": 0.2}, TRANSFORMER | {"dropout": 0.2}])
 def test_losses_are_the_same_bits_with_and_without_the_recorder(tmp_path: Path, model: Any) -> None:
-    recorded = fly(experiment(model, recorder={"every": 2}, **QUIET), tmp_path)
+    recorded = fly(often(experiment(model, **QUIET), 2), tmp_path)
     plain = fly(experiment(model, recorder="off", **QUIET), tmp_path)
     assert exact(recorded.history) == exact(plain.history)
     assert not (tmp_path / TRIAL).exists()
 
 
 def test_a_bundle_holds_the_state_before_two_earlier_steps_and_every_step_since(tmp_path: Path) -> None:
-    said = experiment(dataset={"train": 60}, recorder={"every": 5}, **QUIET)
+    said = often(experiment(dataset={"train": 60}, **QUIET), 5)
     run = flown(said, tmp_path, 13)
     path = run.flight.freeze("spike", Finding("spike", "run", 12))
     bundle = only(tmp_path)
@@ -100,14 +100,14 @@ def test_the_log_tells_which_graphs_met_and_what_came_of_them(tmp_path: Path) ->
 
 
 def test_a_snapshot_is_no_further_away_than_asked(tmp_path: Path) -> None:
-    run = flown(experiment(dataset={"train": 80}, recorder={"every": 4}, **QUIET), tmp_path, 19)
+    run = flown(often(experiment(dataset={"train": 80}, **QUIET), 4), tmp_path, 19)
     assert isinstance(run.flight, Flight)
     assert run.flight.snapshots.taken == [12, 16]
     assert [each.step for each in run.flight.log.steps] == list(range(12, 19))
 
 
 def test_an_alert_from_before_the_newer_snapshot_is_reached_from_the_older(tmp_path: Path) -> None:
-    run = flown(experiment(dataset={"train": 60}, recorder={"every": 5}, **QUIET), tmp_path, 13)
+    run = flown(often(experiment(dataset={"train": 60}, **QUIET), 5), tmp_path, 13)
     run.flight.freeze("slow", Finding("slow", "run", 7))
     assert only(tmp_path).before(7) == 5
     assert only(tmp_path).snapshots == (5,)
@@ -245,7 +245,7 @@ def test_nothing_in_a_step_waits_for_the_device(tmp_path: Path, monkeypatch: pyt
 
         monkeypatch.setattr(Tensor, reader, refuse)
     flying = {"on": False}
-    run = flown(experiment(dataset={"train": 60}, recorder={"every": 3}, **QUIET), tmp_path, 2)
+    run = flown(often(experiment(dataset={"train": 60}, **QUIET), 3), tmp_path, 2)
     flying["on"] = True
     for step in (2, 3, 4):
         run.flight.before_step(step, [])

@@ -44,6 +44,7 @@ class Dissection(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.computed: list[Computed] = []
         self.first: Abnormal | None = None
         self.is_updating = False
+        self._has_answered = False
         self._inside: list[str] = []
         self._owners: dict[int, str] = {}
 
@@ -63,6 +64,7 @@ class Dissection(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _leave(self) -> None:
         self._inside.pop()
+        self._has_answered = self._has_answered or not self._inside
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -92,7 +94,7 @@ class Dissection(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self._inside:
             self._owners[torch.autograd._get_sequence_nr()] = self._inside[-1]
             return "forward", self._inside[-1]
-        return ("update" if self.is_updating else "loss"), ""
+        return ("update" if self.is_updating else "loss" if self._has_answered else "forward"), ""
 
     def _blame(self, told: Computed, tensor: Tensor, inputs: Sequence[tuple[Tensor, Computed]]) -> None:
         what = _abnormal(told)
