@@ -159,7 +159,7 @@ def probed_study(root: Path, **said: object) -> Planted:
     return study
 
 
-def checkpointed(root: Path, trial: str, *, steps: int = 120) -> None:
+def checkpointed(root: Path, trial: str, *, steps: int = 120, findings: tuple[Finding, ...] = ()) -> None:
     """A trial's checkpoint, as a run under way leaves it."""
     import pyarrow.parquet as pq
 
@@ -170,5 +170,7 @@ def checkpointed(root: Path, trial: str, *, steps: int = 120) -> None:
     for name, part in (("readings-1.parquet", told.slice(0, half)), ("readings-2.parquet", told.slice(half))):
         pq.write_table(part, folder / name)
     progress = {"epoch": 2, "step": steps, "seconds": 3.5, "history": {"epoch": [1.0, 2.0], "valid.acc": [0.5, 0.6]}}
-    index = {"parts": ["readings-1.parquet", "readings-2.parquet"], "said": {"progress": progress}}
+    found = [vars(each) for each in findings]
+    parts = ["readings-1.parquet", "readings-2.parquet"]
+    index = {"parts": parts, "said": {"progress": progress, "rules": {"found": found}}}
     (folder / "checkpoint.json").write_text(json.dumps(index))

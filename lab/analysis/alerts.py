@@ -23,6 +23,11 @@ class Alert:
     """The same rule's findings in other scopes."""
     symptoms: tuple[Finding, ...] = ()
 
+    @property
+    def is_remark(self) -> bool:
+        """Whether it is for information only."""
+        return self.finding.level == "info"
+
 
 def alerts(findings: Sequence[Finding]) -> tuple[Alert, ...]:
     """The gravest first, then by time; a symptom lies under the finding that explains it, directly or at the end."""

@@ -182,7 +182,7 @@ def probed(store: Store, named: Named) -> Probed:
                 hint="it is pending, or in its first epoch: readings are kept when an epoch ends; see lab status",
             )
         told = Probed(named.trial, named.study, label, seed, RUNNING, under_way.step, under_way.readings)
-        told = replace(told, history=under_way.history, seconds=under_way.seconds)
+        told = replace(told, history=under_way.history, seconds=under_way.seconds, findings=under_way.findings)
     return replace(told, steps=max(told.steps, _last_step(told.readings) + 1))
 
 

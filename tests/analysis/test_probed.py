@@ -169,10 +169,13 @@ def test_a_trial_under_way_is_read_from_its_checkpoint(tmp_path: Path) -> None:
     trial = f"{study.ids[0]}-7"
     with pytest.raises(LabError, match="nothing to look at yet"):
         probed(study.store, Named(trial, "planted"))
-    checkpointed(tmp_path, trial)
+    found = Finding("update_high", "", 40, value=0.3, evidence=((39, 0.2), (40, 0.3)))
+    checkpointed(tmp_path, trial, findings=(found, Finding("seesaw", "", 60, explained_by="")))
     told = probed(study.store, Named(trial, "planted"))
     assert (told.status, told.steps, told.label, told.is_running) == (RUNNING, 120, "the base", True)
     assert told.history["valid.acc"] == (0.5, 0.6)
+    assert told.findings[0] == found
+    assert (told.findings[1].explained_by, told.health) == ("update_high", "warn")
     grid_told = told.grid("gradients", "grad_norm")
     assert grid_told is not None
     assert len(grid_told.steps) == 120

@@ -109,7 +109,8 @@ def test_a_table_is_sorted_by_the_keyboard_alone(tab, full):
 def test_what_is_not_known_sorts_last_both_ways(tab, full):
     told = opened(tab, full)
     heads = told.page.locator("#s0-cells-table th button", has_text="to the base")
-    last = "document.querySelector('#s0-cells-table tbody tr:last-child').cells[5].textContent"
+    column = heads.evaluate("head => head.closest('th').cellIndex")
+    last = f"document.querySelector('#s0-cells-table tbody tr:last-child').cells[{column}].textContent"
     for _ in range(2):
         heads.click()
         assert told.page.evaluate(last) == "–"
@@ -135,6 +136,18 @@ def test_on_paper_everything_is_drawn_and_fits(tab, full):
     widths = told.page.evaluate("[...document.querySelectorAll('.plot svg.main-svg')].map(each => each.clientWidth)")
     assert max(widths) <= 660
     assert len(told.page.pdf(format="A4")) > 10_000
+    assert told.said == []
+
+
+def test_a_sheet_printed_at_once_has_every_figure(tab, full):
+    told = opened(tab, full)
+    told.page.wait_for_load_state("load")
+    assert len(told.page.pdf(format="A4")) > 10_000
+    assert told.page.evaluate(DRAWN)
+    told.page.emulate_media(media="print")
+    told.page.wait_for_timeout(300)
+    widths = told.page.evaluate("[...document.querySelectorAll('.plot svg.main-svg')].map(each => each.clientWidth)")
+    assert max(widths) <= 660
     assert told.said == []
 
 

@@ -30,7 +30,7 @@ def alert_list(probed: Probed) -> str:
 
 def _alert(probed: Probed, alert: Alert) -> str:
     finding = alert.finding
-    chip = tag("span", text(alert.number), class_=f"chip {finding.level}")
+    chip = tag("span", "i" if alert.is_remark else text(alert.number), class_=f"chip {finding.level}")
     head = tag("p", chip, " ", tag("b", text(_rule(finding))), " ", _where(finding), class_="said")
     told = terms([("Likely", _sentence(finding.means)), ("To do", _sentence(finding.remedy))])
     body = tag("p", text(_sentence(finding.says)) + _elsewhere(alert)) + _curve(finding) + told

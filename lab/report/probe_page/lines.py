@@ -43,7 +43,11 @@ def loss(probed: Probed) -> Drawn:
         traces.append(_line(steps, list(told), BLUE, "validation", mark=MARKS[0] if len(told) < 40 else ""))
     if not traces:
         return None
-    return over_steps(_drawn(traces), probed)
+    drawn = _drawn(traces)
+    if math.isfinite(guess := probed.facts.label_entropy):
+        note = {"text": "guessing", "font": {"size": 10}, "xanchor": "right"}
+        drawn.add_hline(y=guess, line={"color": GREY, "width": 1, "dash": "dot"}, annotation=note)
+    return over_steps(drawn, probed)
 
 
 def rate(probed: Probed) -> Drawn:
@@ -123,9 +127,10 @@ def by_name(probed: Probed, *, read: Reading) -> Drawn:
         peaks = np.nan_to_num(np.where(np.isfinite(grid.high), grid.high, np.nan), nan=-np.inf).max(axis=1)
     kept = sorted(np.argsort(-peaks, kind="stable")[:MOST_LINES].tolist())
     told = thinned(grid.rows([place for place in kept if np.isfinite(peaks[place])]))
+    said = zip(own_words(told.names), _depths(len(told.names)), strict=True)
     traces = [
         _line(told.steps, told.values[place], colour, each, dash=DASHES[place % 3])
-        for place, (each, colour) in enumerate(zip(told.names, _depths(len(told.names)), strict=True))
+        for place, (each, colour) in enumerate(said)
     ]
     return over_steps(_drawn(traces), probed)
 
@@ -148,8 +153,8 @@ def scale(figures: Sequence[Figure]) -> None:
         return
     low, high = min(told), max(told)
     is_wide = low > 0 and high > WIDE * low
-    ends = [math.log10(low), math.log10(high)] if is_wide else [low, high]
-    air = 0.06 * (ends[1] - ends[0]) or 0.1 * abs(ends[1]) or 0.1
+    ends = [math.log10(low), math.log10(high)] if is_wide else [low, high or 1.0]
+    air = 0.06 * (ends[1] - ends[0]) or 0.1 * abs(ends[1])
     for each in figures:
         each.update_yaxes(type="log" if is_wide else "linear", range=[ends[0] - air, ends[1] + air])
         if is_wide:
@@ -216,6 +221,15 @@ def _line(steps: Any, values: Any, colour: str, name: str, *, dash: str = "solid
         marker={"size": 6, "symbol": mark or None},
         hovertemplate="step %{x:,.0f}: %{y:.4g}<extra>" + words(name) + "</extra>",
     )
+
+
+def own_words(names: Sequence[str]) -> list[str]:
+    """Names without the words that all of them end with."""
+    parts = [name.split(".") for name in names]
+    shared = 0
+    while len(names) > 1 and len({tuple(each[len(each) - shared - 1 :]) for each in parts}) == 1:
+        shared += 1
+    return [".".join(each[: len(each) - shared]) or name for each, name in zip(parts, names, strict=True)]
 
 
 def _mark(place: int, values: Sequence[float]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from lab.analysis.probed import Grid, Probed
 from lab.analysis.table import Truths
 from lab.analysis.timeline import Map, between, edges_of, map_of
 from lab.records.blocks import block_of
+from lab.report.probe_page.lines import own_words
 from lab.report.probe_page.marks import over_steps, reach
 from lab.report.theme import BLUE, GREY, VERMILION, figure, words
 
@@ -57,7 +59,7 @@ def heads(probed: Probed) -> Figure | None:
     grid = probed.grid("attention", "n_eff")
     if grid is None:
         return None
-    told = map_of(grid, edges_of(probed.steps))
+    told = map_of(replace(grid, names=_heads(grid.names)), edges_of(probed.steps))
     most = float(np.nanmax(told.values)) if np.isfinite(told.values).any() else 1.0
     marks = [mark for mark in (1, 2, 5, 10, 20, 50, 100, 200, 500) if mark <= max(2.0, most)]
     bar = {"tickvals": np.log10(marks).tolist(), "ticktext": list(map(str, marks))}
@@ -74,6 +76,14 @@ def shares(probed: Probed, grid: Grid) -> Figure:
     bar = {"tickvals": [0, 0.5, 1], "ticktext": ["0", "0.5", "1"]}
     drawn = _map(map_of(grid, edges_of(probed.steps)), (0.0, 1.0), bar, "%{z:.3f}")
     return over_steps(drawn, probed)
+
+
+def _heads(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Heads by their number and as much of their module's name as tells it apart."""
+    parted = [name.rpartition("#")[::2] for name in names]
+    modules = list(dict.fromkeys(module for module, _ in parted))
+    short = dict(zip(modules, own_words(modules), strict=True))
+    return tuple(f"{short[module]} head {head}" for module, head in parted)
 
 
 def _map(told: Map, ends: tuple[float, float], bar: dict[str, Any], says: str, *, colours: Any = COLOURS) -> Figure:

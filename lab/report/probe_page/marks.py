@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 OVER_STEPS = "steps"
 """What a figure's `meta` says where its x axis is the run: the page zooms those together."""
-LINES = {"fatal": VERMILION, "warn": ORANGE, "info": GREY}
-CHIPS = {"fatal": "#a84300", "warn": "#8a5a00", "info": "#5f6670"}
+LINES = {"fatal": VERMILION, "warn": ORANGE}
+CHIPS = {"fatal": "#a84300", "warn": "#8a5a00"}
 """The papers of the white numbers: dark enough on either kind of page."""
 MOST_MARKS = 12
 """Alerts that are marked: the first of the list."""
@@ -28,8 +28,8 @@ HEADROOM = 24
 def over_steps(drawn: Figure, probed: Probed) -> Figure:
     """Give a figure the run as its x axis, and mark the run's alerts on it."""
     drawn.update_xaxes(title_text="step", range=reach(probed.steps), fixedrange=False, hoverformat=",d")
-    _make_room(drawn, HEADROOM if probed.alerts else 0)
-    shown = probed.alerts[:MOST_MARKS]
+    shown = [alert for alert in probed.alerts if not alert.is_remark][:MOST_MARKS]
+    _make_room(drawn, HEADROOM if shown else 0)
     lines = [_line(alert.finding.step, LINES.get(alert.finding.level, ORANGE), "solid") for alert in shown]
     dots = [_line(symptom.step, GREY, "dot") for alert in shown for symptom in alert.symptoms]
     chips = [_chip(together) for together in _clusters(shown, probed.steps)]

@@ -134,7 +134,7 @@ def _commands(view: View) -> Iterator[str]:
     if view.is_pair:
         yield shlex.join(["lab", "diff", *trials])
     for probed in view.sides:
-        if probed.alerts:
+        if probed.alerts and not probed.alerts[0].is_remark:
             step = probed.alerts[0].finding.step
             yield shlex.join(["lab", "replay", probed.trial, "--step", str(step)])
     if not view.is_pair:

@@ -41,9 +41,10 @@ def ratios(view: View) -> str:
     if not choices:
         return ""
     said = (
-        "A row a tensor, from the input down to the read-out. About a thousandth of a weight is a usual step; far "
-        "darker rows barely learn, far brighter ones are torn about. Grey: exactly nothing; red: not finite; "
-        "blank: not read. Drag over a stretch of time to look closer: all figures follow; a double click leads back."
+        "A row a tensor, from the input down to the read-out. About a thousandth of a weight is a usual step: far "
+        "darker rows barely learn, far brighter ones are torn about. Biases begin at zero and so begin bright. Grey: exactly "
+        "nothing; red: not finite; blank: not read. Drag over a stretch of time, here or below, to look closer: all "
+        "figures follow, and a double click leads back."
     )
     return lead(said) + _choice("ratio", choices)
 

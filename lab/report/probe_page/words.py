@@ -58,13 +58,14 @@ def missing(probed: Probed) -> str:
 
 
 def _found(probed: Probed) -> str:
-    if not probed.alerts:
+    told = [alert for alert in probed.alerts if not alert.is_remark]
+    if not told:
         so_far = " so far" if probed.is_running else ""
         return f"No rule found anything in {count(probed.steps, 'step')}{so_far}."
-    first = probed.alerts[0].finding
-    where = f" in {first.scope}" if first.scope else ""
+    first = told[0].finding
+    where = f" in {first.scope}" if first.scope and first.scope not in first.rule else ""
     says = first.says.rstrip(".") or first.rule.replace("_", " ")
-    others, symptoms = len(probed.alerts) - 1, sum(len(alert.symptoms) for alert in probed.alerts)
+    others, symptoms = len(told) - 1, sum(len(alert.symptoms) for alert in told)
     more = f"; {count(others, 'other alert')}" if others else ""
     folded = f"; {count(symptoms, 'symptom')} explained" if symptoms else ""
     return f"{first.rule.replace('_', ' ').capitalize()}{where} from step {first.step:,}: {says}{more}{folded}."
