@@ -127,7 +127,7 @@ def _markdown(table: Table) -> str:
 
 def _menu(name: str) -> Table:
     members = sorted(FAMILIES[name].members.items())
-    rows = tuple((kind, _about(member), _doc(member)) for kind, member in members)
+    rows = tuple((kind, _about(member), _summary(member)) for kind, member in members)
     return Table(name, "`lab show KIND` tells the options of one.", ("kind", _ABOUT[name], "meaning"), rows)
 
 
@@ -248,6 +248,11 @@ def _text(field: FieldInfo) -> str:
 
 def _doc(spec: type[Spec]) -> str:
     return _in_one_line(spec.__doc__)
+
+
+def _summary(spec: type[Spec]) -> str:
+    """The first paragraph of what a spec says of itself."""
+    return _in_one_line((spec.__doc__ or "").partition("\n\n")[0])
 
 
 def _in_one_line(text: str | None) -> str:

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lab.spec.models.graph_transformer import GraphTransformer, MlpNorm, Norm, Stack
+from lab.spec.models.gin import BatchNorm
+from lab.spec.models.graph_transformer import GraphTransformer, Norm, Stack
 from lab.spec.models.model import ModelSpec
 from lab.spec.spec import Factor, factor
 
@@ -20,11 +21,11 @@ EdgeBias = Literal["none", "plus", "log_gate", "alone"]
 
 
 class EdgeTransformer(ModelSpec):
-    """Transformer over pairs of nodes: a pair's state starts as its walk vector, and each edge layer maps it by a
-    feed-forward part and mixes it by a product over all nodes between; node layers then attend with an edge bias.
-    Without products it is the transformer with edge bias, without node layers the simple edge model.
+    """Transformer over pairs of nodes: their states are composed by products, then told to attention as edge bias.
 
-    Weights (norms and biases aside), with l edge layers of width e, L node layers of width d, n nodes, H heads,
+    A pair's state starts as its walk vector; each edge layer maps it by a feed-forward part and mixes it by a product
+    over all nodes between. Without products it is the transformer with edge bias, without node layers the simple edge
+    model. Weights (norms and biases aside), with l edge layers of width e, L node layers of width d, n nodes, H heads,
     p products of c channels: edge feed-forward 8 e^2 l, products 2 e p c l, edge bias H e (once, or l times
     `alongside`), node layers 12 d^2 L at feed_forward = 4 d. Multiply-adds of a graph: n^2 8 e^2 l,
     (n^2 2 e + n^3) p c l, n^2 H e, and (12 n d^2 + 2 n^2 d) L. Appended products make each next e larger by p.
@@ -88,7 +89,7 @@ class EdgeTransformer(ModelSpec):
     """The norm that belongs to the attention part of a node layer."""
     ff_norm: Annotated[Norm, Factor(off="none")] = "layer"
     """The norm that belongs to the feed-forward part of a node layer."""
-    mlp_norm: Annotated[MlpNorm, Factor(off="none")] = "none"
+    mlp_norm: Annotated[BatchNorm, Factor(off="none")] = "none"
     """Batch norm inside the nodes' feed-forward part, before its ReLU."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of attention weights, attention outputs and feed-forward units of nodes dropped while training."""

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from lab.spec.models.gin import BatchNorm
 from lab.spec.models.model import ModelSpec
 from lab.spec.spec import Factor, Spec, factor
 
@@ -15,7 +16,6 @@ Stack = Literal["walk", "one_hot"]
 Unreachable = Literal["mask", "learned", "free"]
 MaskFill = Literal["infinite", "million"]
 Norm = Literal["layer", "batch", "none"]
-MlpNorm = Literal["none", "batch"]
 PositionalMap = Literal["linear", "mlp"]
 Replace = Literal["none", "sum", "relu"]
 Merge = Literal["plus", "log_gate"]
@@ -85,7 +85,7 @@ class GraphTransformer(ModelSpec):
     """The norm that belongs to the attention part."""
     ff_norm: Annotated[Norm, Factor(off="none")] = "layer"
     """The norm that belongs to the feed-forward part."""
-    mlp_norm: Annotated[MlpNorm, Factor(off="none")] = "none"
+    mlp_norm: Annotated[BatchNorm, Factor(off="none")] = "none"
     """Batch norm inside the feed-forward part, between its first linear layer and the ReLU."""
     masked_norm: Annotated[bool, Factor(off=False)] = True
     """Norms see real nodes only, not padding."""
