@@ -42,9 +42,9 @@ def ratios(view: View) -> str:
         return ""
     said = (
         "A row a tensor, from the input down to the read-out. About a thousandth of a weight is a usual step: far "
-        "darker rows barely learn, far brighter ones are torn about. Biases begin at zero and so begin bright. Grey: exactly "
-        "nothing; red: not finite; blank: not read. Drag over a stretch of time, here or below, to look closer: all "
-        "figures follow, and a double click leads back."
+        "darker rows barely learn, far brighter ones are torn about. Biases begin at zero and so begin bright. Grey: "
+        "exactly nothing; red: not finite; blank: not read. Drag over a stretch of time, here or below: "
+        "all figures follow, and a double click leads back to all of it."
     )
     return lead(said) + _choice("ratio", choices)
 
