@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+PATIENCE = 300
+"""Seconds a busy machine may take to start a server."""
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -36,10 +39,10 @@ def mlflow_server(folder: Path, port: int) -> Iterator[str]:
     log = (folder / "server.log").open("wb")
     server = subprocess.Popen(command, env=os.environ | quiet, stdout=log, stderr=log)
     try:
-        for _ in range(600):
-            if answers(f"http://127.0.0.1:{port}/health"):
-                break
+        deadline = time.monotonic() + PATIENCE
+        while not answers(f"http://127.0.0.1:{port}/health"):
             assert server.poll() is None, (folder / "server.log").read_text()
+            assert time.monotonic() < deadline, "the server does not start"
             time.sleep(0.1)
         yield f"http://127.0.0.1:{port}"
     finally:

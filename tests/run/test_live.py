@@ -254,7 +254,7 @@ def test_a_server_that_hangs_is_one_warning_and_holds_nobody_up(store, plan, mon
         assert not live.stop(0.5)
         assert time.perf_counter() - asked < 5
         (writer,) = (thread for thread in threading.enumerate() if thread.name == "mlflow")
-        writer.join(20)
+        writer.join(120)
         assert not writer.is_alive()
     assert len(said) == 1
     assert "lab publish small" in said[0]
@@ -272,7 +272,7 @@ def test_a_server_that_comes_back_is_used_again(store, plan, tmp_path, monkeypat
         time.sleep(0.6)
         events = list(life(second))
         hear(live, store, events)
-        live.stop(30)
+        live.stop(120)
         assert runs(store, uri=uri)[second.id].info.status == "FINISHED"
         assert publish(plan.outline(), store, "small", uri=uri) == Published(created=1, skipped=1)
     assert len(said) == 1
