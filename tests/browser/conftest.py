@@ -58,6 +58,7 @@ def tab(chromium) -> Iterator:
         context = chromium.new_context(
             viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", offline=offline
         )
+        context.set_default_timeout(180_000)  # a busy machine draws late; a failure is told all the same
         contexts.append(context)
         return Tab(context)
 

@@ -41,18 +41,18 @@ def ours(said: list[str]) -> list[str]:
 def test_mlflow_shows_the_study_its_runs_and_its_answer(tab, pages):
     told = tab(offline=False)
     told.page.goto(pages.mlflow)
-    told.page.get_by_text("planted", exact=True).first.wait_for(timeout=60_000)
+    told.page.get_by_text("planted", exact=True).first.wait_for(timeout=180_000)
     told.page.goto(f"{pages.mlflow}#/experiments/1/runs")
-    told.page.get_by_text("norm=batch, depth=2 · seed 0").first.wait_for(timeout=60_000)
-    told.page.get_by_text("What was planted?").first.wait_for(timeout=60_000)
+    told.page.get_by_text("norm=batch, depth=2 · seed 0").first.wait_for(timeout=180_000)
+    told.page.get_by_text("What was planted?").first.wait_for(timeout=180_000)
     assert ours(told.said) == []
 
 
 def test_optuna_shows_the_note_and_the_figures(tab, pages):
     told = tab(offline=False)
     told.page.goto(f"{pages.optuna}dashboard/studies/0/note")
-    told.page.get_by_text("What was planted?").first.wait_for(timeout=60_000)
+    told.page.get_by_text("What was planted?").first.wait_for(timeout=180_000)
     told.page.get_by_text("Score by cell").first.wait_for()
     told.page.goto(f"{pages.optuna}dashboard/studies/0")
-    told.page.get_by_text("difference in valid.acc").first.wait_for(timeout=60_000)
+    told.page.get_by_text("difference in valid.acc").first.wait_for(timeout=180_000)
     assert ours(told.said) == []
