@@ -16,12 +16,13 @@ class Alert:
     """A rule's findings that stand by themselves, and the symptoms that they explain."""
 
     number: int
-    """How figures mark it; from 1, in the order of the list."""
+    """How figures mark it; from 1, in the order of the list, and 0 for a symptom."""
     finding: Finding
     """The gravest, of those the first."""
     elsewhere: tuple[Finding, ...] = ()
     """The same rule's findings in other scopes."""
-    symptoms: tuple[Finding, ...] = ()
+    symptoms: tuple[Alert, ...] = ()
+    """By rule, as they stand under their cause."""
 
     @property
     def is_remark(self) -> bool:
@@ -56,8 +57,13 @@ def trials_to_probe(rows: Sequence[Row]) -> tuple[tuple[Row, Finding | None], ..
 
 
 def _alert(number: int, key: tuple[str, str], told: Sequence[Finding]) -> Alert:
-    first, *elsewhere = [finding for finding in told if _key(finding) == key]
-    return Alert(number, first, tuple(elsewhere), tuple(finding for finding in told if _key(finding) != key))
+    first, *elsewhere = _of(key, told)
+    symptoms = dict.fromkeys(_key(finding) for finding in told if _key(finding) != key)
+    return Alert(number, first, tuple(elsewhere), tuple(_alert(0, each, _of(each, told)) for each in symptoms))
+
+
+def _of(key: tuple[str, str], told: Sequence[Finding]) -> list[Finding]:
+    return [finding for finding in told if _key(finding) == key]
 
 
 def _head(finding: Finding, causes: dict[str, Finding]) -> tuple[str, str]:

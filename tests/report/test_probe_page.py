@@ -217,3 +217,17 @@ def many(told: Probed):  # type: ignore[no-untyped-def]
 
 def test_the_page_of_the_same_readings_is_the_same(study: Planted, broken: str) -> None:
     assert made(study, side(study, *BROKEN)) == broken
+
+
+def test_a_single_zero_does_not_flatten_a_figure(study: Planted) -> None:
+    told = side(study, *HEALTHY)
+    assert told.readings is not None
+    place = told.readings.column_names.index("grad_weight")
+    steps, values = (told.readings[key].to_pylist() for key in ("step", "grad_weight"))
+    still = [0.0 if step == 50 and value is not None else value for step, value in zip(steps, values, strict=True)]
+    html = made(study, replace(told, readings=told.readings.set_column(place, "grad_weight", [still])))
+    titled = dict(
+        zip(re.findall(r"<h3>([^<]*)</h3><div class=\"plot\" data-figure=\"(\w+)\"", html), figures(html), strict=False)
+    )
+    (name,) = [name for title, name in titled if title == "Gradient over weight"]
+    assert figures(html)[name]["layout"]["yaxis"]["type"] == "log"

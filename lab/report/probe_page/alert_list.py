@@ -47,12 +47,20 @@ def _elsewhere(alert: Alert) -> str:
     return text(f" Also in {', '.join(scopes[:MOST_SCOPES])}{more}.")
 
 
-def _symptoms(symptoms: Sequence[Finding]) -> str:
+def _symptoms(symptoms: Sequence[Alert]) -> str:
     """What the cause above explains."""
     if not symptoms:
         return ""
     rows = (
-        tag("li", tag("b", text(_rule(each))), " ", _where(each), ": " if each.says else "", text(_sentence(each.says)))
+        tag(
+            "li",
+            tag("b", text(_rule(each.finding))),
+            " ",
+            _where(each.finding),
+            " ",
+            text(_sentence(each.finding.says)),
+            _elsewhere(each),
+        )
         for each in symptoms
     )
     return folded(f"explains {count(len(symptoms), 'other alert')}", tag("ul", *rows, class_="symptoms"))

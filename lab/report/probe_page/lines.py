@@ -46,7 +46,12 @@ def loss(probed: Probed) -> Drawn:
     drawn = _drawn(traces)
     if math.isfinite(guess := probed.facts.label_entropy):
         note = {"text": "guessing", "font": {"size": 10}, "xanchor": "right"}
-        drawn.add_hline(y=guess, line={"color": GREY, "width": 1, "dash": "dot"}, annotation=note)
+        drawn.add_hline(
+            y=guess,
+            line={"color": GREY, "width": 1, "dash": "dot"},
+            annotation=note,
+            annotation_position="bottom right",
+        )
     return over_steps(drawn, probed)
 
 
@@ -118,7 +123,7 @@ def depth(probed: Probed, *, read: Reading) -> Drawn:
     return drawn
 
 
-def by_name(probed: Probed, *, read: Reading) -> Drawn:
+def by_name(probed: Probed, *, read: Reading, is_share: bool) -> Drawn:
     """A line a module, coloured from the input to the read-out; of many, those that reach the highest."""
     grid = read(probed)
     if grid is None or not np.isfinite(grid.values).any():
@@ -132,7 +137,7 @@ def by_name(probed: Probed, *, read: Reading) -> Drawn:
         _line(told.steps, told.values[place], colour, each, dash=DASHES[place % 3])
         for place, (each, colour) in enumerate(said)
     ]
-    return over_steps(_drawn(traces), probed)
+    return over_steps(_drawn(traces, is_share=is_share), probed)
 
 
 def classes(probed: Probed, told: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
@@ -141,18 +146,19 @@ def classes(probed: Probed, told: Mapping[str, tuple[Sequence[float], Sequence[f
         _line(steps, list(values), PALETTE[place % len(PALETTE)], f"class {label}", mark=_mark(place, values))
         for place, (label, (steps, values)) in enumerate(told.items())
     ]
-    drawn = _drawn(traces)
+    drawn = _drawn(traces, is_share=True)
     drawn.update_yaxes(range=[-0.03, 1.03])
     return over_steps(drawn, probed)
 
 
 def scale(figures: Sequence[Figure]) -> None:
-    """Put the heights of figures on one scale, over powers of ten where they span more than equal steps can show."""
-    told = [value for each in figures for value in _heights(each)]
+    """Put figures on one scale of heights: powers of ten where they may, and where equal steps show too little."""
+    is_free = all(each.layout.yaxis.type == "log" for each in figures)
+    told = [value for each in figures for value in _heights(each) if value > 0 or not is_free]
     if not told:
         return
     low, high = min(told), max(told)
-    is_wide = low > 0 and high > WIDE * low
+    is_wide = is_free and high > WIDE * low
     ends = [math.log10(low), math.log10(high)] if is_wide else [low, high or 1.0]
     air = 0.06 * (ends[1] - ends[0]) or 0.1 * abs(ends[1])
     for each in figures:
@@ -182,10 +188,11 @@ def _of_total(grid: Grid, name: str, probed: Probed) -> Figure:
     return over_steps(drawn.update_layout(showlegend=False), probed)
 
 
-def _drawn(traces: Sequence[Any]) -> Figure:
+def _drawn(traces: Sequence[Any], *, is_share: bool = False) -> Figure:
     shown = [trace for trace in traces if trace.showlegend is not False]
     legend = {"orientation": "h", "x": 0, "y": 1.04, "yanchor": "bottom", "xanchor": "left", "font": {"size": 11}}
-    return figure(*traces, height=TALL, showlegend=len(shown) > 1, legend=legend)
+    drawn = figure(*traces, height=TALL, showlegend=len(shown) > 1, legend=legend)
+    return drawn.update_yaxes(type="linear" if is_share else "log")
 
 
 def _banded(grid: Grid, row: int, colour: str, name: str) -> Iterator[Any]:

@@ -31,7 +31,7 @@ def over_steps(drawn: Figure, probed: Probed) -> Figure:
     shown = [alert for alert in probed.alerts if not alert.is_remark][:MOST_MARKS]
     _make_room(drawn, HEADROOM if shown else 0)
     lines = [_line(alert.finding.step, LINES.get(alert.finding.level, ORANGE), "solid") for alert in shown]
-    dots = [_line(symptom.step, GREY, "dot") for alert in shown for symptom in alert.symptoms]
+    dots = [_line(symptom.finding.step, GREY, "dot") for alert in shown for symptom in alert.symptoms]
     chips = [_chip(together) for together in _clusters(shown, probed.steps)]
     drawn.update_layout(
         meta=OVER_STEPS, shapes=[*drawn.layout.shapes, *dots, *lines], annotations=[*drawn.layout.annotations, *chips]

@@ -97,16 +97,16 @@ def depth(view: View) -> str:
 
 def activations(view: View) -> str:
     """What passed through the blocks, the ReLUs and the gates."""
-    told: tuple[tuple[str, str, lines.Reading], ...] = (
-        ("Standard deviation", "Standard deviation of each block's output", stds),
-        ("Dead units", "Share of units that never fire", lambda probed: probed.grid("activations", "dead_units")),
-        ("Saturated gates", "Share of gates shut or wide open", lambda probed: probed.grid("activations", "sat")),
-        ("Depth gain", "Largest over smallest std of the blocks", _depth_gain),
+    told: tuple[tuple[str, str, lines.Reading, bool], ...] = (
+        ("Standard deviation", "Standard deviation of each block's output", stds, False),
+        ("Dead units", "Share of units that never fire", _activations("dead_units"), True),
+        ("Saturated gates", "Share of gates shut or wide open", _activations("sat"), True),
+        ("Depth gain", "Largest over smallest std of the blocks", _depth_gain, False),
     )
     drawn = [
         figure
-        for name, says, read in told
-        for figure in view.small(name, f"{says} by step", partial(lines.by_name, read=read))
+        for name, says, read, is_share in told
+        for figure in view.small(name, f"{says} by step", partial(lines.by_name, read=read, is_share=is_share))
     ]
     said = "A line a module, blue near the input and red near the read-out; padding is left out of every number."
     return lead(said) + panels(drawn, large=True) if drawn else ""
@@ -145,6 +145,10 @@ def stds(probed: Probed) -> Grid | None:
         return None
     blocks = probed.facts.blocks or tuple(name for name in grid.names if name.rpartition(".")[2].isdigit())
     return grid.only(frozenset(blocks).__contains__) or grid
+
+
+def _activations(statistic: str) -> lines.Reading:
+    return lambda probed: probed.grid("activations", statistic)
 
 
 def _depth_gain(probed: Probed) -> Grid | None:
