@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 from lab.plan.plan import Trial
 from lab.records.record import Record
+from lab.records.rules.health import status_of
+from lab.spec.rules import Finding
 from lab.spec.spec import digest
 from lab.spec.tasks import ALWAYS
 
@@ -19,8 +21,10 @@ KEYS = 64
 """Metric keys of one run: the UI fails by their number."""
 POINTS = 1000
 """Points of one key."""
-RESERVED = len(ALWAYS) + 2
-"""Keys kept free for what is known at a trial's end: its costs, its course, and the scores that count."""
+RESERVED = len(ALWAYS) + 3
+"""Keys kept free for what is known at a trial's end: its costs, its course, the scores that count, its alerts."""
+ALERTS = "health/alerts"
+"""The curve that counts alerts over steps."""
 LONGEST_VALUE = 6000
 """Characters of a parameter or tag; a longer one is cut."""
 LONGEST_KEY = 250
@@ -116,14 +120,9 @@ def stamp(record: Record, facts: Facts) -> str:
 
 def verdict(record: Record) -> dict[str, str]:
     """The tags that only the end of a trial can tell."""
-    alerts = [finding for finding in record.findings if finding.level != "info"]
-    rules = dict.fromkeys(finding.rule for finding in sorted(alerts, key=lambda found: found.step))
-    broken = record.is_failed or any(finding.level == "fatal" for finding in alerts)
     said = {
         "lab.status": record.status,
-        "lab.health": "broken" if broken else "warn" if alerts else "ok",
-        "lab.alerts": cut(", ".join(rules)) or "none",
-        "lab.first_alert_step": str(min((finding.step for finding in alerts), default="")),
+        **health_tags(record.findings, is_failed=record.is_failed),
         "lab.error": cut(record.error),
         "mlflow.source.name": cut(record.origin.command),
         "mlflow.source.type": "LOCAL",
@@ -131,6 +130,22 @@ def verdict(record: Record) -> dict[str, str]:
         "mlflow.note.content": cut(note(record)),
     }
     return {name: value for name, value in said.items() if value}
+
+
+def health_tags(findings: Sequence[Finding], *, is_failed: bool) -> dict[str, str]:
+    """What runs are told apart by in the run table; a finding that another explains is no alert of its own."""
+    alerts = headlines(findings)
+    status = "broken" if is_failed else status_of(alerts)
+    first = str(alerts[0].step) if alerts else ""
+    rules = ", ".join(dict.fromkeys(finding.rule for finding in alerts))
+    said = {"lab.health": status, "lab.alerts": cut(rules) or "none", "lab.first_alert_step": first}
+    return {name: value for name, value in said.items() if value}
+
+
+def headlines(findings: Sequence[Finding]) -> list[Finding]:
+    """Warnings and worse that nothing explains, by step."""
+    own = [finding for finding in findings if finding.level != "info" and not finding.explained_by]
+    return sorted(own, key=lambda finding: finding.step)
 
 
 def note(record: Record) -> str:
@@ -169,6 +184,11 @@ def endings(record: Record, outline: Outline) -> Iterator[Point]:
     for name, value in record.scores.items():
         if name not in record.history:
             yield Point(metric_of(name), clock.epochs, value, clock.ended)
+    alerts = headlines(record.findings)
+    for count, finding in enumerate(alerts, start=1):
+        yield Point(ALERTS, finding.step, float(count), clock.ended)
+    if not alerts:
+        yield Point(ALERTS, 0, 0.0, clock.ended)
     score = outline.get("score") or {}
     if "name" not in score:
         return

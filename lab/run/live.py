@@ -11,10 +11,22 @@ from dataclasses import dataclass, field, replace
 from lab.errors import LabError
 from lab.plan.plan import Plan
 from lab.records.store import Store
-from lab.run.account import RESERVED, Budget, Point, by_importance, facts_of_trial, is_drawn, metric_of
-from lab.run.events import EpochDone, Event, Measured, Said, TrialEnded, TrialStarted
+from lab.run.account import (
+    ALERTS,
+    RESERVED,
+    Budget,
+    Point,
+    by_importance,
+    facts_of_trial,
+    headlines,
+    health_tags,
+    is_drawn,
+    metric_of,
+)
+from lab.run.events import Alerted, EpochDone, Event, Measured, Said, TrialEnded, TrialStarted
 from lab.run.mirror import Mirror, missing
 from lab.run.tracking import Run, Tracker, address
+from lab.spec.rules import Finding
 
 ROOM = 10_000
 """Events that may wait; beyond it curves are thinned, and the end of each trial fills them in."""
@@ -36,6 +48,8 @@ class _Line:
     ready: list[Point] = field(default_factory=list)
     held: list[Point] | None = field(default_factory=list)
     """Summaries of readings, until the first epoch has told how many keys the scores take."""
+    alerts: list[Finding] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 class Live:
@@ -130,6 +144,8 @@ class Live:
             self._end(event)
         elif isinstance(event, EpochDone) and (line := self._lines.get(event.trial.id)):
             _add_scores(line, at, event)
+        elif isinstance(event, Alerted) and (line := self._lines.get(event.trial.id)):
+            _add_alert(line, at, event.finding)
         elif isinstance(event, Measured) and (line := self._lines.get(event.trial.id)):
             points = [Point(key, step, value, at) for key, step, value in event.points]
             if line.held is None:
@@ -160,10 +176,10 @@ class Live:
             self._send(line)
 
     def _send(self, line: _Line) -> None:
-        if self._tracker is not None and (line.ready or line.params):
-            self._tracker.log(line.run.id, line.ready, line.params, {})
-            line.run = replace(line.run, params={**line.run.params, **line.params})
-            line.ready, line.params = [], {}
+        if self._tracker is not None and (line.ready or line.params or line.tags):
+            self._tracker.log(line.run.id, line.ready, line.params, line.tags)
+            line.run = replace(line.run, params={**line.run.params, **line.params}, tags={**line.run.tags, **line.tags})
+            line.ready, line.params, line.tags = [], {}, {}
 
     def _leave(self) -> None:
         """Close the runs of trials that were interrupted; taking them up again opens them."""
@@ -183,6 +199,15 @@ class Live:
             )
             self._mirror.show_study()
         return self._mirror
+
+
+def _add_alert(line: _Line, at: int, finding: Finding) -> None:
+    """The run table shows an alert as soon as it is found."""
+    line.alerts.append(finding)
+    line.tags |= health_tags(line.alerts, is_failed=False)
+    if not finding.explained_by:
+        count = len(headlines(line.alerts))
+        line.ready += line.budget.admit([Point(ALERTS, finding.step, float(count), at)], reserve=RESERVED - 1)
 
 
 def _add_scores(line: _Line, at: int, event: EpochDone) -> None:

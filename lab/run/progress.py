@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -19,7 +19,8 @@ from rich.text import Text
 
 from lab.plan.plan import Plan, Trial
 from lab.records.record import Record
-from lab.run.events import EpochDone, Event, Said, TrialEnded, TrialStarted
+from lab.run.alerting import Alerts
+from lab.run.events import Alerted, EpochDone, Event, Said, TrialEnded, TrialStarted
 
 LEVELS = {"info": "", "warn": "yellow", "error": "bold red"}
 
@@ -45,6 +46,7 @@ class Tally:
     ended: Counter[str] = field(default_factory=Counter)
     running: dict[str, Running] = field(default_factory=dict)
     best: tuple[float, str] | None = None
+    alerts: Alerts = field(default_factory=Alerts)
     work: float = 0.0
     """Fractions of trials finished in this run, for the time left."""
 
@@ -127,6 +129,8 @@ def summary(tally: Tally) -> str:
         parts.append(f"{tally.ended['pruned']} pruned")
     if failed:
         parts.append(f"{failed} failed")
+    if tally.alerts.trials:
+        parts.append(f"alerts: {tally.alerts.counted()}")
     if tally.best is not None:
         parts.append(f"highest so far {tally.best[0]:.4f} ({tally.best[1]})")
     if tally.finished < tally.total:
@@ -151,6 +155,10 @@ class PlainLines:
         self.tally.hear(event)
         if isinstance(event, Said):
             print(f"{event.level}: {event.text}", file=self.out, flush=True)
+        elif isinstance(event, Alerted):
+            words = self.tally.alerts.hear(event, self.tally.plan)
+            if words:
+                print(f"alert: {words}", file=self.out, flush=True)
         elif isinstance(event, TrialEnded):
             print(self._line(event), file=self.out, flush=True)
 
@@ -161,6 +169,12 @@ class PlainLines:
         outcome = said if record.is_failed or value is None else f"{score} {value:.4g}"
         head = f"[{self.tally.finished}/{self.tally.total}] {told(event.trial, self.tally.plan)}"
         return f"{head}: {record.status}, {outcome}, {duration(record.seconds)}; {duration(self.tally.left)} left"
+
+
+def _finite(said: dict[str, object]) -> dict[str, object]:
+    """Plain data without its evidence, and with words where JSON has no number."""
+    told = {name: value for name, value in said.items() if name != "evidence"}
+    return {name: str(v) if isinstance(v, float) and not math.isfinite(v) else v for name, v in told.items()}
 
 
 class JsonLines:
@@ -190,6 +204,8 @@ class JsonLines:
         if isinstance(event, EpochDone):
             finite = {name: value for name, value in event.scores.items() if math.isfinite(value)}
             return {"event": "epoch", "trial": event.trial.id, "epoch": event.epoch, "scores": finite}
+        if isinstance(event, Alerted):
+            return {"event": "alert", "trial": event.trial.id, **_finite(asdict(event.finding))}
         if isinstance(event, TrialEnded):
             value = score_of(event.record, self.tally.plan)
             return {
@@ -223,6 +239,10 @@ class LiveDisplay:
         self.tally.hear(event)
         if isinstance(event, Said):
             self.console.print(Text(event.text, style=LEVELS.get(event.level, "")))
+        elif isinstance(event, Alerted):
+            words = self.tally.alerts.hear(event, self.tally.plan)
+            if words:
+                self.console.print(Text(words, style=LEVELS.get(event.finding.level, "bold red")))
         elif isinstance(event, TrialEnded) and event.record.is_failed:
             first = (event.record.error.splitlines() or [""])[0]
             self.console.print(Text(f"{event.trial.id} {event.record.status}: {first}", style="red"))
