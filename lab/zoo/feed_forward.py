@@ -15,11 +15,10 @@ class FeedForward(nn.Module):
         super().__init__()
         self.linear1 = nn.Linear(width, 2 * width)
         self.relu = Tap("relu")
-        self.inner_dropout = dropout(share)
+        self.dropout = dropout(share)
         self.linear2 = nn.Linear(2 * width, width, bias=bias)
-        self.outer_dropout = dropout(share)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [graphs, nodes, width]."""
-        out: Tensor = self.outer_dropout(self.linear2(self.inner_dropout(self.relu(self.linear1(x).relu()))))
+        out: Tensor = self.linear2(self.dropout(self.relu(self.linear1(x).relu())))
         return out

@@ -10,10 +10,11 @@ from lab.spec.models.gatedgcn import GatedGcn as LocalOptions
 from lab.spec.models.gps import Gps as Options
 from lab.spec.models.graph_transformer import GraphTransformer as AttentionOptions
 from lab.zoo.attention import Attention, Pairs
+from lab.zoo.edges import Edges
 from lab.zoo.encodings import Beginning
 from lab.zoo.ends import Readout, linear_way_in
 from lab.zoo.feed_forward import FeedForward
-from lab.zoo.gatedgcn import GatedGcnLayer, incoming
+from lab.zoo.gatedgcn import GatedGcnLayer
 from lab.zoo.parts import BatchNorm, dropout, norm
 from lab.zoo.taps import Tap
 
@@ -24,21 +25,23 @@ class GpsLayer(nn.Module):
     def __init__(self, spec: Options, *, is_last: bool) -> None:
         super().__init__()
         self.residual = spec.residual
+        self.dropout_share = spec.dropout
         has_bias = spec.dead_parameters or spec.norm != "batch"
-        self.local = GatedGcnLayer(_local(spec), is_last=is_last) if spec.local != "none" else None
+        self.local = GatedGcnLayer(_local(spec), is_last=is_last, is_block=False) if spec.local != "none" else None
         self.local_norm = norm(spec.norm, spec.width) if spec.local != "none" else None
         self.attention = Attention(_attention(spec)) if spec.attention != "none" else None
         self.attention_norm = norm(spec.norm, spec.width) if spec.attention != "none" else None
         self.dropout = dropout(spec.dropout)
         has_ff = spec.feed_forward == "mlp"
         self.feed_forward = FeedForward(spec.width, spec.dropout, bias=has_bias) if has_ff else None
+        self.ff_dropout = dropout(spec.dropout) if has_ff else nn.Identity()
         self.ff_norm = norm(spec.norm, spec.width) if has_ff else None
         self.block = Tap("block")
 
     def forward(
-        self, x: Tensor, e: Tensor | None, edges: Tensor, pairs: Pairs, mask: Tensor
+        self, x: Tensor, e: Tensor | None, edges: Edges, pairs: Pairs, mask: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        """Update nodes [graphs, nodes, width] and edges [graphs, rows, columns, width]."""
+        """Update nodes [graphs, nodes, width] and the states of edges."""
         heard = []
         if self.local is not None and self.local_norm is not None:
             near, e = self.local(x, e, edges, mask)
@@ -48,7 +51,7 @@ class GpsLayer(nn.Module):
             heard.append(self.attention_norm(x + far if self.residual else far, mask))
         y = torch.stack(heard).sum(0) if len(heard) > 1 else heard[0]
         if self.feed_forward is not None and self.ff_norm is not None:
-            told = self.feed_forward(y)
+            told = self.ff_dropout(self.feed_forward(y))
             y = self.ff_norm(y + told if self.residual else told, mask)
         return self.block(y), e
 
@@ -59,7 +62,7 @@ class GpsLayer(nn.Module):
             "attention.out_projection.bias": self.attention_norm,
             "feed_forward.linear2.bias": self.ff_norm,
         }
-        names |= {name for name, behind in before.items() if isinstance(behind, BatchNorm)}
+        names |= {name for name, behind in before.items() if isinstance(behind, BatchNorm) and not self.dropout_share}
         return names & {name for name, _ in self.named_parameters()}
 
 
@@ -93,9 +96,8 @@ def _attention(spec: Options) -> AttentionOptions:
 class Gps(nn.Module):
     """Embedding with encodings, layers of two branches, read-out.
 
-    The edge states of the local branch are dense, as in the gated convolution: a layer works on graphs x nodes x
-    nodes x width numbers and keeps 2.25 times as many for the backward pass, 0.30 GB in float32 for 32 graphs
-    padded to 128 nodes at width 64, and a twentieth of that for attention.
+    The local branch takes what the gated convolution takes, by the edge on a CPU and by the pair of nodes elsewhere;
+    attention takes graphs x nodes x nodes x heads numbers, 8 MB in float32 for 32 graphs padded to 128 nodes.
     """
 
     def __init__(self, spec: Options, shape: Shape) -> None:
@@ -109,10 +111,10 @@ class Gps(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Logits [graphs, nodes, outputs]."""
         x = self.beginning(batch, batch.extra or self.prepare(batch))
-        edges = incoming(batch, x.dtype)
+        edges = Edges.of(batch, x.dtype)
         real = batch.mask.to(x.dtype)
         pairs = Pairs.of((real[:, :, None] * real[:, None, :])[:, None], "infinite")
-        e = None if self.edge_start is None else (edges > 0).to(x.dtype) * self.edge_start.weight
+        e = None if self.edge_start is None else (edges.counts > 0).to(x.dtype) * self.edge_start.weight
         for layer in self.layers:
             x, e = layer(x, e, edges, pairs, batch.mask)
         logits: Tensor = self.readout(x)

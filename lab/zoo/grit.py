@@ -10,7 +10,6 @@ from lab.spec.models.grit import Grit as Options
 from lab.zoo.attention import Pairs
 from lab.zoo.ends import Readout, linear_way_in
 from lab.zoo.feed_forward import FeedForward
-from lab.zoo.gatedgcn import incoming
 from lab.zoo.grit_attention import Coefficients, GritAttention
 from lab.zoo.parts import BatchNorm, dropout, norm
 from lab.zoo.taps import Tap
@@ -134,7 +133,7 @@ class Grit(nn.Module):
         walks = (batch.extra or self.prepare(batch)).get("walks")
         if self.node_start is not None and walks is not None:
             x = x + self.node_start(walks.diagonal(dim1=-2, dim2=-1).transpose(1, 2))
-        edges = incoming(batch, x.dtype)
+        edges = batch.adjacency.transpose(1, 2).to(x.dtype)[..., None]
         pairs = self._pairs(batch, edges)
         e = self._start(walks, edges)
         log_degree = simple_graph(batch.adjacency, x.dtype).sum(-1, keepdim=True).log1p()
@@ -169,4 +168,7 @@ class Grit(nn.Module):
 
     def zero_gradient(self) -> set[str]:
         """Names of parameters whose gradient is zero by construction."""
-        return {f"layers.{at}.{name}" for at, layer in enumerate(self.layers) for name in layer.zero_gradient()}  # type: ignore[operator]
+        spec = self.spec
+        only_shifts = not (spec.reads_pairs or spec.degree_scaler or spec.dropout or spec.attention_dropout)
+        shift = {"embedding.bias"} if only_shifts and spec.norm == "batch" else set()
+        return shift | {f"layers.{at}.{name}" for at, layer in enumerate(self.layers) for name in layer.zero_gradient()}  # type: ignore[operator]

@@ -13,10 +13,12 @@ from torch_geometric.nn import ResGatedGraphConv
 from lab.data.batch import Shape
 from lab.spec.models import GatedGcn as Options
 from lab.testing import CLASSIFY, check_model, check_off_levels, one_changed, small_batch
-from lab.zoo.gatedgcn import EPSILON, GatedGcnLayer, incoming
+from lab.zoo.edges import DenseEdges, Edges, ListedEdges
+from lab.zoo.gatedgcn import EPSILON, GatedGcnLayer
 
 pytestmark = pytest.mark.torch
 SMALL = Options(layers=2, width=12)
+forms = pytest.mark.parametrize("form", [DenseEdges, ListedEdges])
 
 
 def by_edges(layer: GatedGcnLayer, nodes: list[Tensor], edges: list[tuple[int, int]], states: list[Tensor]):
@@ -39,7 +41,9 @@ def by_edges(layer: GatedGcnLayer, nodes: list[Tensor], edges: list[tuple[int, i
     return nodes, states
 
 
-def test_it_is_the_published_equations_edge_by_edge():
+@forms
+def test_it_is_the_published_equations_edge_by_edge(monkeypatch, form):
+    monkeypatch.setattr(Edges, "of", form)
     model = randomised(Options(layers=3, width=8).build(PATTERN))
     batch = directed_batch()
     at = {(graph, node): number for number, (graph, node) in enumerate(batch.mask.nonzero().tolist())}
@@ -55,7 +59,8 @@ def test_it_is_the_published_equations_edge_by_edge():
     torch.testing.assert_close(model(batch)[batch.mask], known, atol=1e-9, rtol=1e-9)
 
 
-def test_without_norms_edges_and_division_it_is_the_convolution_of_torch_geometric():
+@forms
+def test_without_norms_edges_and_division_it_is_the_convolution_of_torch_geometric(form):
     spec = Options(width=6, layers=1, normalise=False, edge_states="none", norm="none", residual=False)
     layer = randomised(GatedGcnLayer(spec, is_last=True))
     other = ResGatedGraphConv(6, 6).double()
@@ -69,7 +74,7 @@ def test_without_norms_edges_and_division_it_is_the_convolution_of_torch_geometr
         other.bias.copy_(layer.own.bias)
     batch = directed_batch()
     x = torch.randn(2, 7, 6, dtype=torch.float64)
-    found, _ = layer(x, None, incoming(batch, x.dtype), batch.mask)
+    found, _ = layer(x, None, form(batch, x.dtype), batch.mask)
     known = other(x.flatten(0, 1), batch.edges).relu().view_as(x)
     torch.testing.assert_close(found[batch.mask], known[batch.mask], atol=1e-9, rtol=1e-9)
 
@@ -110,29 +115,48 @@ def test_the_state_of_a_pair_without_an_edge_never_changes():
     batch = directed_batch()
     layer = GatedGcnLayer(Options(width=4), is_last=False)
     e = torch.randn(2, 7, 7, 4)
-    edges = incoming(batch, e.dtype)
+    edges = DenseEdges(batch, e.dtype)
     _, found = layer(torch.randn(2, 7, 4), e, edges, batch.mask)
-    no_edge = edges.squeeze(-1) == 0
+    no_edge = edges.matrix == 0
     assert torch.equal(found[no_edge], e[no_edge])
     assert not torch.equal(found[~no_edge], e[~no_edge])
 
 
-def test_gates_are_shown_to_whoever_looks_and_only_then():
+def test_dense_and_listed_edges_are_the_same_model_with_the_same_gradients(monkeypatch):
+    batch, told = directed_batch(), []
+    model = randomised(Options(layers=3, width=8).build(PATTERN))
+    for form in (DenseEdges, ListedEdges):
+        monkeypatch.setattr(Edges, "of", form)
+        model.zero_grad()
+        logits = model(batch)[batch.mask]
+        logits.square().sum().backward()
+        told.append([logits, *(weight.grad for weight in model.parameters() if weight.grad is not None)])
+    for one, other in zip(*told, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@forms
+def test_gates_are_shown_to_whoever_looks_and_only_then(monkeypatch, form):
+    monkeypatch.setattr(Edges, "of", form)
     model, batch = SMALL.build(CLASSIFY), small_batch(CLASSIFY)
     known, seen = model(batch), []
     model.stage.layers[0].gate.register_forward_hook(lambda _module, told, _out: seen.append(told))
     assert torch.equal(model.eval()(batch), model(batch))
     gates, allowed = seen[0]
     assert gates.shape == (3, 8, 9, 9)
-    assert ((gates > 0) & (gates < 1)).all()
+    inside = allowed.expand_as(gates)
+    assert ((gates > 0) & (gates < 1))[inside].all()
     assert torch.equal(allowed[:, 0], batch.adjacency.transpose(1, 2) > 0)
     assert known.isfinite().all()
 
 
-def test_gradients_are_those_of_numerical_differences():
+@forms
+def test_gradients_are_those_of_numerical_differences(form):
     batch = directed_batch()
-    edges, mask = incoming(batch, torch.float64)[:, :4, :4], batch.mask[:, :4]
+    mask = batch.mask[:, :4]
+    edges = form(replace(batch, adjacency=batch.adjacency[:, :4, :4], mask=mask), torch.float64)
     layer = randomised(GatedGcnLayer(Options(width=2), is_last=False))
     x = torch.randn(2, 4, 2, dtype=torch.float64, requires_grad=True)
-    e = torch.randn(2, 4, 4, 2, dtype=torch.float64, requires_grad=True)
+    e = torch.randn(*edges.counts.shape[:-1], 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x, e: layer(x, e, edges, mask), (x, e))
+    assert torch.autograd.gradgradcheck(lambda x, e: layer(x, e, edges, mask)[0][:, :2], (x, e))

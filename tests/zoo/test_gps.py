@@ -14,7 +14,7 @@ from lab.data.batch import Shape
 from lab.spec.models import Gps as Options
 from lab.testing import CLASSIFY, check_model, check_off_levels, one_changed, small_batch
 from lab.zoo.attention import Pairs
-from lab.zoo.gatedgcn import incoming
+from lab.zoo.edges import ListedEdges
 from lab.zoo.gps import GpsLayer
 
 pytestmark = pytest.mark.torch
@@ -117,7 +117,7 @@ def test_with_a_plain_local_branch_it_is_the_layer_of_torch_geometric():
             other.get_parameter(theirs).copy_(ours[name])
     batch = directed_batch()
     x = torch.randn(2, 7, 16, dtype=torch.float64)
-    found, _ = layer(x, None, incoming(batch, x.dtype), all_pairs(batch, x.dtype), batch.mask)
+    found, _ = layer(x, None, ListedEdges(batch, x.dtype), all_pairs(batch, x.dtype), batch.mask)
     real = batch.mask.flatten().cumsum(0) - 1
     known = other(x[batch.mask], real[batch.edges], batch.mask.nonzero()[:, 0])
     torch.testing.assert_close(found[batch.mask], known, atol=1e-9, rtol=1e-9)
