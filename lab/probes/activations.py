@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lab.data.batch import Batch
 from lab.probes.cadence import Cadence
-from lab.probes.measures import MEASURES, Real, gated, measured
+from lab.probes.measures import MEASURES, PADDED, Real, Rows, gated, largest_of, measured, measures_of, sizes_of
 from lab.probes.probe import RING, Probe, Subject
 from lab.probes.ring import Ring
 from lab.probes.sites import Listening, Site, sites
@@ -21,8 +21,6 @@ from lab.spec.probes import Activations
 from lab.spec.rules import Finding
 
 STATISTICS = ("mean", "std", "abs_max", "nonfinite", "dead_units", "sat", "pad_out", "pad_grad")
-PADDED = frozenset({"block", "logits"})
-"""Kinds of sites whose padding is looked at."""
 
 
 class ActivationProbe(Probe):
@@ -42,14 +40,15 @@ class ActivationProbe(Probe):
         """Readings taken."""
         self._nothing = torch.full((len(MEASURES),), torch.nan, device=subject.weights.device)
         self._real: Real | None = None
-        self._heard: dict[str, Tensor] = {}
+        self._heard: dict[str, Tensor | Rows] = {}
         self._behind: dict[str, Tensor] = {}
+        """Row sizes of gradients, or the largest of those in padding."""
 
     def before_forward(self, step: int, part: int, batch: Batch) -> None:
         """Hook the sites, if the step is due."""
         if part or not self.sites:
             return
-        self.cadence.step(step)
+        self.cadence.begin(step)
         if self.cadence.is_due(step):
             started = self.cadence.mark()
             self._real = Real.of(batch)
@@ -62,6 +61,8 @@ class ActivationProbe(Probe):
         assert real is not None
         if site.kind in ("attention", "gate") and output.ndim == 4:
             self._heard[site.name] = gated(site.kind, output, allowed, real)
+        elif site.kind != "gate" and real.is_plain(output):
+            self._heard[site.name] = Rows.of(site.kind, output, real)
         else:
             self._heard[site.name] = measured(site.kind, output, real)
         if site.kind in PADDED and output.requires_grad and real.fits(output):
@@ -71,7 +72,7 @@ class ActivationProbe(Probe):
     @torch.no_grad()
     def _feel(self, name: str, real: Real, gradient: Tensor) -> None:
         started = self.cadence.mark()
-        self._behind[name] = real.largest(gradient)[1]
+        self._behind[name] = sizes_of(gradient) if real.is_plain(gradient) else real.largest(gradient)[1]
         self.cadence.spend(started)
 
     def after_forward(self, step: int, part: int, outputs: Tensor) -> None:
@@ -84,15 +85,35 @@ class ActivationProbe(Probe):
         """Everything of this reading is there: one row."""
         if self._real is None:
             return
-        started, self._real = self.cadence.mark(), None
-        names = [site.name for site in self.sites]
-        behind = [self._behind.get(name, self._nothing[0]) for name in names]
-        forward = [self._heard.get(name, self._nothing) for name in names]
-        self.ring.add(step, torch.cat([*forward, torch.stack(behind).float()]))
+        started, real, self._real = self.cadence.mark(), self._real, None
+        forward, behind = self._forward(real), self._backward(real)
+        told = [forward.get(site.name, self._nothing) for site in self.sites]
+        felt = [behind.get(site.name, self._nothing[0]) for site in self.sites]
+        self.ring.add(step, torch.cat([*told, torch.stack(felt)]))
         self.called |= self._heard.keys()
         self.read += 1
         self._heard, self._behind = {}, {}
         self.cadence.spend(started)
+
+    def _forward(self, real: Real) -> dict[str, Tensor]:
+        """The measures of every output that was heard."""
+        rows = {name: heard for name, heard in self._heard.items() if isinstance(heard, Rows)}
+        told = {name: heard for name, heard in self._heard.items() if isinstance(heard, Tensor)}
+        if rows:
+            told |= zip(rows, measures_of(list(rows.values()), real).unbind(), strict=True)
+        return told
+
+    def _backward(self, real: Real) -> dict[str, Tensor]:
+        """The largest gradient that reaches padding, where one was felt."""
+        sizes = {name: felt for name, felt in self._behind.items() if felt.ndim}
+        told = {name: felt.float() for name, felt in self._behind.items() if not felt.ndim}
+        if sizes:
+            told |= zip(sizes, largest_of(list(sizes.values()), real)[1].unbind(), strict=True)
+        return told
+
+    def after_step(self, step: int, totals: Tensor) -> None:
+        """The step is over, and how long it took is known."""
+        self.cadence.end()
 
     def waiting(self) -> Tensor | None:
         """All rows since the last flush."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,14 +40,13 @@ class AttentionProbe(Probe):
         """Heads of each module that was heard, in the order they come in a row."""
         self._nothing = torch.full((), torch.nan, device=subject.weights.device)
         self._real: Real | None = None
-        self._heard: dict[str, Tensor] = {}
-        self._masks: dict[int, tuple[Tensor, Tensor]] = {}
+        self._heard: dict[str, Seen] = {}
 
     def before_forward(self, step: int, part: int, batch: Batch) -> None:
         """Hook attention, if the step is due."""
         if part or not self.listening.watched:
             return
-        self.cadence.step(step)
+        self.cadence.begin(step)
         if self.cadence.is_due(step):
             started = self.cadence.mark()
             self._real = Real.of(batch)
@@ -59,45 +59,38 @@ class AttentionProbe(Probe):
             return
         started, real = self.cadence.mark(), self._real
         assert real is not None
-        count = self.spec.graphs
-        seen = weights[:count].float()
-        permitted = _permitted(seen, allowed, real.mask[:count])
-        rows = _real_rows(seen, real.mask[:count])
-        heads, errors = _heads(seen, permitted, rows, sums_to_one=site.kind == "attention")
-        masked = [self._nothing, self._nothing] if allowed is None else self._masked_rows(allowed, real.mask)
-        self._heard[site.name] = torch.cat([heads, torch.stack([*errors, *masked])])
+        self._heard[site.name] = Seen.of(site.kind, weights[: self.spec.graphs], allowed, real.mask)
         self.cadence.spend(started)
-
-    def _masked_rows(self, allowed: Tensor, mask: Tensor) -> list[Tensor]:
-        """Rows that may read nothing, told from the mask: real ones and padding; layers mostly share their mask."""
-        known = self._masks.get(id(allowed))
-        if known is None or known[0] is not allowed:
-            none = (allowed.amax(-1) if allowed.dtype.is_floating_point else allowed.any(-1)) == 0
-            none = none.any(1) if none.ndim == 3 else none
-            none = none.expand(mask.shape) if none.shape[-1] == 1 else none
-            if none.shape != mask.shape:
-                return [none.sum().float(), self._nothing]
-            counted = torch.stack([(none & mask).sum(), (none & ~mask).sum()]).float()
-            self._masks[id(allowed)] = known = (allowed, counted)
-        return [*known[1].unbind()]
 
     def after_forward(self, step: int, part: int, outputs: Tensor) -> None:
         """The first batch has passed: no more hooks, and one row of what was heard."""
         if self._real is None or part:
             return
-        self._real, self._masks = None, {}
+        started, real, self._real = self.cadence.mark(), self._real, None
         self.listening.stop()
         with torch.no_grad():
-            for name, told in self._heard.items():
-                self.heads.setdefault(name, (len(told) - len(OF_MODULES)) // len(OF_HEADS))
+            told = self._of_all(real.mask)
+            for name, row in told.items():
+                self.heads.setdefault(name, (len(row) - len(OF_MODULES)) // len(OF_HEADS))
             if self.heads:
-                self.ring.add(step, torch.cat([self._of(name, count) for name, count in self.heads.items()]))
+                self.ring.add(step, torch.cat([self._of(told.get(name), own) for name, own in self.heads.items()]))
         self._heard = {}
+        self.cadence.spend(started)
 
-    def _of(self, name: str, heads: int) -> Tensor:
-        told = self._heard.get(name)
+    def _of_all(self, mask: Tensor) -> dict[str, Tensor]:
+        try:
+            return _told(self._heard, mask)
+        except RuntimeError as error:  # Masks of a shape that nothing is known of; the run does not hang on them.
+            self.listening.broken |= dict.fromkeys(self._heard, str(error))
+            return {}
+
+    def _of(self, told: Tensor | None, heads: int) -> Tensor:
         width = heads * len(OF_HEADS) + len(OF_MODULES)
         return told if told is not None and len(told) == width else self._nothing.expand(width)
+
+    def after_step(self, step: int, totals: Tensor) -> None:
+        """The step is over, and how long it took is known."""
+        self.cadence.end()
 
     def waiting(self) -> Tensor | None:
         """All rows since the last flush."""
@@ -138,6 +131,35 @@ class AttentionProbe(Probe):
         self.heads = dict(said["heads"])
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What is kept of one module's weights [graphs, heads, rows, columns]: their rows, and the mask they came with."""
+
+    sums_to_one: bool
+    sums: Tensor
+    norms: Tensor
+    inside: Tensor
+    """The weight of each row on what it may read."""
+    permitted: Tensor
+    allowed: Tensor | None
+    """Of the whole batch, as the model told it."""
+    columns: int
+
+    @classmethod
+    def of(cls, kind: str, weights: Tensor, allowed: Tensor | None, mask: Tensor) -> Seen:
+        """Reduce the rows."""
+        permitted = _permitted(weights, allowed, mask[: len(weights)])
+        sums = weights.sum(-1, dtype=torch.float32)
+        norms = torch.linalg.vector_norm(weights, dim=-1, dtype=torch.float32)
+        inside = (weights * permitted).sum(-1, dtype=torch.float32)
+        return cls(kind == "attention", sums, norms, inside, permitted, allowed, weights.shape[-1])
+
+    @property
+    def kin(self) -> tuple[bool, torch.Size, int]:
+        """What modules must share to be worked on together: layers mostly have one mask."""
+        return self.sums_to_one, self.sums.shape, id(self.permitted if self.allowed is None else self.allowed)
+
+
 def _permitted(weights: Tensor, allowed: Tensor | None, mask: Tensor) -> Tensor:
     """What each row may read, 1 or 0; where the model does not say, real nodes."""
     if allowed is not None:
@@ -146,23 +168,53 @@ def _permitted(weights: Tensor, allowed: Tensor | None, mask: Tensor) -> Tensor:
     return mask[:, None, None, :].to(weights.dtype) if nodes else weights.new_ones(1, 1, 1, weights.shape[-1])
 
 
-def _real_rows(weights: Tensor, mask: Tensor) -> Tensor:
-    """[graphs, 1, rows] or [1, 1, 1] bool: which rows are those of real nodes."""
-    fits = weights.shape[:1] == mask.shape[:1] and weights.shape[2] == mask.shape[1]
-    return mask[:, None, :] if fits else mask.new_ones(1, 1, 1)
+def _told(heard: Mapping[str, Seen], mask: Tensor) -> dict[str, Tensor]:
+    """The numbers of every module: its heads one by one, then itself."""
+    groups: dict[tuple[bool, torch.Size, int], list[str]] = {}
+    for name, seen in heard.items():
+        groups.setdefault(seen.kin, []).append(name)
+    told: dict[str, Tensor] = {}
+    for names in groups.values():
+        told |= zip(names, _rows_of([heard[name] for name in names], mask).unbind(), strict=True)
+    return {name: told[name] for name in heard}
 
 
-def _heads(weights: Tensor, permitted: Tensor, real: Tensor, *, sums_to_one: bool) -> tuple[Tensor, list[Tensor]]:
-    """n_eff and its share of each head [2 heads], then the largest row error and the largest weight on masked keys."""
-    sums = weights.sum(-1)
-    squares = torch.linalg.vector_norm(weights, dim=-1).square()
-    keys = permitted.sum(-1) if permitted.shape[-1] == weights.shape[-1] else permitted.sum(-1) * weights.shape[-1]
-    counted = (real & (keys > 0)).expand_as(sums)
-    effective = (1 if sums_to_one else sums.square()) / squares.clamp(min=1e-30)
+def _rows_of(modules: Sequence[Seen], mask: Tensor) -> Tensor:
+    """[modules, heads * len(OF_HEADS) + len(OF_MODULES)] of modules of one shape and mask."""
+    first = modules[0]
+    sums, norms, inside = (
+        torch.stack([getattr(each, name) for each in modules]) for name in ("sums", "norms", "inside")
+    )
+    keys = first.permitted.sum(-1, dtype=torch.float32)
+    keys = keys if first.permitted.shape[-1] == first.columns else keys * first.columns
+    real = _real_rows(sums, mask)
+    counted = (real & (keys > 0)).expand_as(sums[0])
+    effective = (1 if first.sums_to_one else sums.square()) / norms.square().clamp(min=1e-30)
     effective = torch.where(counted, effective, 0.0)
     rows = counted.sum((0, 2)).clamp(min=1)
-    means = [(each.sum((0, 2)) / rows) for each in (effective, effective / keys.clamp(min=1))]
-    inside = (weights * permitted).sum(-1)
-    leak = torch.where(real, sums - inside, 0.0).amax()
-    error = torch.where(counted, (sums - 1).abs(), 0.0).amax()
-    return torch.stack(means, 1).flatten(), [error if sums_to_one else torch.full_like(error, torch.nan), leak]
+    means = [each.sum((1, 3)) / rows for each in (effective, effective / keys.clamp(min=1))]
+    leak = torch.where(real, sums - inside, 0.0).amax((1, 2, 3))
+    error = torch.where(counted, (sums - 1).abs(), 0.0).amax((1, 2, 3))
+    error = error if first.sums_to_one else torch.full_like(error, torch.nan)
+    masked = _masked_rows(first.allowed, mask).expand(len(modules), -1)
+    return torch.cat([torch.stack(means, 2).flatten(1), torch.stack([error, leak], 1), masked], 1)
+
+
+def _real_rows(sums: Tensor, mask: Tensor) -> Tensor:
+    """[graphs, 1, rows] or [1, 1, 1] bool: which rows are those of real nodes."""
+    _, graphs, _, rows = sums.shape
+    fits = graphs <= len(mask) and rows == mask.shape[1]
+    return mask[:graphs, None, :] if fits else mask.new_ones(1, 1, 1)
+
+
+def _masked_rows(allowed: Tensor | None, mask: Tensor) -> Tensor:
+    """Real rows and rows of padding that may read nothing, told from the mask of the whole batch; NaN without one."""
+    nothing = torch.full((2,), torch.nan, device=mask.device)
+    if allowed is None:
+        return nothing
+    none = allowed.any(-1).logical_not() if allowed.dtype == torch.bool else allowed.amax(-1) == 0
+    none = none.any(1) if none.ndim == 3 else none
+    if none.shape != mask.shape and none.shape[-1] != 1:
+        return torch.stack([none.sum().float(), nothing[0]])
+    none = none.expand(mask.shape)
+    return torch.stack([(none & mask).sum(), (none & ~mask).sum()]).float()

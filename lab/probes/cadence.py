@@ -39,39 +39,44 @@ class Cadence:
         """Milliseconds of each of the first steps, readings included."""
         self.spent: list[float] = []
         """Milliseconds of the readings in them."""
-        self._begun: list[Mark] = []
+        self._steps: list[tuple[Mark, Mark]] = []
         self._spans: list[list[tuple[Mark, Mark]]] = []
+        self._begun: Mark | None = None
 
     def is_due(self, step: int) -> bool:
         """Whether this step is read."""
         return is_first(step) or step % self.interval == 0
 
-    def step(self, step: int) -> None:
-        """A step begins."""
-        if step <= FIRST and len(self.took) + len(self._spans) < FIRST:
-            self._begun.append(self.mark())
+    def begin(self, step: int) -> None:
+        """A step begins; if it is one of the first, its time is taken."""
+        if is_first(step) and len(self.took) + len(self._steps) < FIRST:
+            self._begun = self.mark()
             self._spans.append([])
+
+    def end(self) -> None:
+        """The step is over."""
+        if self._begun is not None:
+            self._steps.append((self._begun, self.mark()))
+            self._begun = None
 
     def mark(self) -> Mark:
         """This moment, on the device's clock."""
         if self.device.type != "cuda":
-            return time.perf_counter() * 1000
+            return time.thread_time() * 1000  # Of this thread alone: what else a machine does is not our cost.
         event: torch.cuda.Event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         event.record(torch.cuda.current_stream(self.device))
         return event
 
     def spend(self, started: Mark) -> None:
         """A part of a reading, begun at this mark, is over."""
-        if self._spans:
+        if self._begun is not None:
             self._spans[-1].append((started, self.mark()))
 
     def settle(self) -> None:
         """Draw the consequences of what the first steps took; the device has caught up."""
-        if len(self._begun) > 1:
-            ends = zip(self._begun, self._begun[1:], strict=False)
-            self.took += [_between(start, end) for start, end in ends]
-            self.spent += [sum(_between(*span) for span in spans) for spans in self._spans[:-1]]
-        self._begun, self._spans = [], []
+        self.took += [_between(*step) for step in self._steps]
+        self.spent += [sum(_between(*span) for span in spans) for spans in self._spans[: len(self._steps)]]
+        self._steps, self._spans, self._begun = [], [], None
         if len(self.took) > WARM:
             reading = median(self.spent[WARM:])
             rest = median(took - spent for took, spent in zip(self.took[WARM:], self.spent[WARM:], strict=True))

@@ -16,6 +16,13 @@ pytestmark = pytest.mark.torch
 CPU = torch.device("cpu")
 
 
+def busy(seconds: float) -> None:
+    """Work for so long."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
 def settled(every: int, max_overhead: float, *, step: float, reading: float) -> Cadence:
     """A cadence that has seen steps of so many milliseconds, of which readings took their part."""
     cadence = Cadence(every, max_overhead, CPU)
@@ -50,13 +57,15 @@ def test_the_first_steps_are_all_read_and_later_ones_at_the_interval() -> None:
 def test_times_are_taken_from_the_steps_themselves() -> None:
     cadence = Cadence(1, 0.25, CPU)
     for step in range(8):
-        cadence.step(step)
+        cadence.begin(step)
         started = cadence.mark()
-        time.sleep(0.004)
+        busy(0.004)
         cadence.spend(started)
-        time.sleep(0.004)
+        busy(0.004)
+        cadence.end()
+        busy(0.002)
     cadence.settle()
-    assert len(cadence.took) == 7
+    assert len(cadence.took) == 8
     assert 3 <= cadence.interval <= 6
 
 
