@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.analysis.rows import MISSING, Row
+from lab.analysis.where import Cells, Where, where
+from lab.spec.rules import Finding
 
 GRAVITY = {"fatal": 0, "warn": 1, "info": 2}
 
@@ -33,6 +35,21 @@ class RuleFindings:
     """The parameters or layers, those it named most often first."""
     says: str
     """Its words on the first of them."""
+    own: int = 0
+    """Trials in which it stands by itself; in the others another rule's finding explains it."""
+    causes: tuple[str, ...] = ()
+    """The rules that explain it, the commonest first."""
+    step: int = 0
+    """The first step of any trial at which it was found."""
+    means: str = ""
+    remedy: str = ""
+    where: Where | None = None
+    """The levels that it is confined to, where a study has several cells."""
+
+    @property
+    def is_headline(self) -> bool:
+        """Whether it is worth a line of its own: grave enough, and not only another's symptom."""
+        return self.own > 0 and self.level != "info"
 
 
 @dataclass(frozen=True)
@@ -55,13 +72,14 @@ def failures(rows: Sequence[Row]) -> tuple[Failure, ...]:
 
 
 def findings(rows: Sequence[Row]) -> tuple[RuleFindings, ...]:
-    """What rules said, by rule and level, the gravest first."""
-    said: dict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
+    """What rules said, by rule and level: what stands by itself first, the gravest and commonest of it at the top."""
+    said: dict[tuple[str, str], list[tuple[Row, Finding]]] = defaultdict(list)
     for row in rows:
         for finding in row.findings:
-            said[finding.rule, finding.level].append((row.trial, finding.scope, finding.says))
-    told = [_told(rule, level, each) for (rule, level), each in said.items()]
-    return tuple(sorted(told, key=lambda one: (GRAVITY.get(one.level, 1), -one.trials, one.rule)))
+            said[finding.rule, finding.level].append((row, finding))
+    cells = {row.cell: row.levels for row in rows if row.status != MISSING}
+    told = [_told(rule, level, each, cells) for (rule, level), each in said.items()]
+    return tuple(sorted(told, key=lambda one: (not one.own, GRAVITY.get(one.level, 1), -one.trials, one.rule)))
 
 
 def floor(rows: Sequence[Row]) -> Floor | None:
@@ -77,10 +95,24 @@ def pending(rows: Sequence[Row]) -> int:
     return sum(row.status == MISSING for row in rows)
 
 
-def _told(rule: str, level: str, said: Sequence[tuple[str, str, str]]) -> RuleFindings:
+def _told(rule: str, level: str, said: Sequence[tuple[Row, Finding]], cells: Cells) -> RuleFindings:
     counts: dict[str, int] = defaultdict(int)
-    for _, scope, _ in said:
-        counts[scope] += 1
+    for _, finding in said:
+        counts[finding.scope] += 1
     scopes = sorted(counts, key=lambda scope: (-counts[scope], scope))
-    words = min((scope, says) for _, scope, says in said if scope == scopes[0])[1]
-    return RuleFindings(rule, level, len({trial for trial, _, _ in said}), tuple(scopes), words)
+    first = min((finding for _, finding in said if finding.scope == scopes[0]), key=lambda each: each.says)
+    own = {row.trial for row, finding in said if not finding.explained_by}
+    causes = Counter(finding.explained_by for row, finding in said if row.trial not in own)
+    return RuleFindings(
+        rule,
+        level,
+        len({row.trial for row, _ in said}),
+        tuple(scopes),
+        first.says,
+        own=len(own),
+        causes=tuple(cause for cause, _ in causes.most_common()),
+        step=min(finding.step for _, finding in said),
+        means=first.means,
+        remedy=first.remedy,
+        where=where(cells, {row.cell for row, _ in said}) if len(cells) > 1 else None,
+    )

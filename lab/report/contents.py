@@ -163,19 +163,27 @@ def failures_sheet(report: Report) -> Sheet:
 
 
 def findings_sheet(report: Report) -> Sheet:
-    """What rules said about the readings."""
-    heads = (Head("rule"), Head("weight"), Head("trials", True), Head("where"), Head("what was said"))
+    """What rules said about the readings: what stands by itself first, then what that explains."""
+    heads = (
+        Head("rule"), Head("weight"), Head("trials", True), Head("in cells"), Head("from step", True), Head("where"),
+        Head("what was said"), Head("likely"), Head("to try"),
+    )  # fmt: skip
     rows = tuple(
         (
-            words(each.rule),
+            words(each.rule, "strong" if each.is_headline else "quiet"),
             words(each.level, "bad" if each.level == "fatal" else ""),
             Entry(str(each.trials), order=each.trials),
+            words(str(each.where or "")),
+            Entry(str(each.step), order=each.step),
             words(", ".join(each.scopes[:3]) + (f" and {len(each.scopes) - 3} more" if len(each.scopes) > 3 else "")),
-            words(each.says),
+            words(each.says if each.own else f"explained by {' and '.join(each.causes)}: {each.says}"),
+            words(each.means if each.own else ""),
+            words(each.remedy if each.own else ""),
         )
         for each in report.findings
     )
-    return Sheet("findings", "Findings of the rules", heads, rows)
+    note = "A finding that another explains within 30 steps is its symptom; the bold ones stand by themselves."
+    return Sheet("findings", "Findings of the rules", heads, rows, note)
 
 
 def told(difference: Estimate, *, is_told: bool) -> Entry:

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lab.analysis.health import Failure
+from lab.analysis.health import Failure, RuleFindings
 from lab.analysis.spread import spread
 from lab.plan.power import smallest_effect
 from lab.records.store import Store
@@ -109,15 +109,26 @@ def failures_table(failures: Sequence[Failure]) -> Table:
 
 
 def _findings(report: Report) -> RenderableType | None:
+    """What stands by itself with its remedy, then, in fewer words, what that explains and what is only information."""
     if not report.findings:
         return None
     table = Table.grid(padding=(0, 2))
     for each in report.findings:
-        names = ", ".join(each.scopes[:MOST_SCOPES])
-        more = f" and {len(each.scopes) - MOST_SCOPES} more" if len(each.scopes) > MOST_SCOPES else ""
-        words = ": ".join(part for part in (names + more, each.says) if part)
-        table.add_row(Text(each.rule, style=COLOURS.get(each.level, "")), count(each.trials, "trial"), Text(words))
+        table.add_row(Text(each.rule, style=COLOURS.get(each.level, "")), count(each.trials, "trial"), _said(each))
     return table
+
+
+def _said(each: RuleFindings) -> Text:
+    names = ", ".join(each.scopes[:MOST_SCOPES])
+    more = f" and {len(each.scopes) - MOST_SCOPES} more" if len(each.scopes) > MOST_SCOPES else ""
+    words = ": ".join(part for part in (names + more, each.says) if part)
+    if not each.own:
+        return Text(f"explained by {' and '.join(each.causes)}: {words}", style="dim")
+    told = Text(f"{each.where}, from step {each.step}: " if each.is_headline and each.where else "", style="bold")
+    told.append(words, style="not bold")
+    for word, part in (("likely", each.means), ("try", each.remedy)):
+        told.append(f"\n{word}: {part}" if part and each.is_headline else "", style="not bold dim")
+    return told
 
 
 def _provenance(report: Report) -> RenderableType:
