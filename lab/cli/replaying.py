@@ -49,7 +49,7 @@ def replay_trial(store: Store, words: Sequence[str], asked: Asked) -> int:
     if record is None and not bundles:
         raise LabError(f"trial {named.trial} has neither a record nor a bundle yet", hint=_mend(store, named.trial))
     step = asked.step if asked.step is not None else _default_step(store, named.trial, bundles, record)
-    order = _order(store, step, bundles, record)
+    order = order_of(store, step, bundles, record)
     told = replayed(replace(order, lr=asked.lr, anyway=asked.anyway), _hear)
     told = replace(told, study=told.study or named.study)
     return _tell(store, told, asked)
@@ -81,7 +81,7 @@ def _default_step(store: Store, trial: str, bundles: Sequence[Bundle], record: R
     return min(alerts, key=lambda each: (each.level != "fatal", each.step)).step
 
 
-def _order(store: Store, step: int, bundles: Sequence[Bundle], record: Record | None) -> Replay:
+def order_of(store: Store, step: int, bundles: Sequence[Bundle], record: Record | None) -> Replay:
     """From the nearest earlier snapshot, or from the start of the trial."""
     if step < 0:
         raise LabError(f"--step {step}: steps count from 0")

@@ -32,7 +32,7 @@ def _apart(order: Replay | Comparison, side: Side, hear: Progress) -> object:
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
     process = spawn.Process(
-        target=replay_worker.main, args=(theirs, order, _setup(side)), name="lab-replay", daemon=True
+        target=replay_worker.main, args=(theirs, order, setup_of(side)), name="lab-replay", daemon=True
     )
     process.start()
     theirs.close()
@@ -56,7 +56,7 @@ def _apart(order: Replay | Comparison, side: Side, hear: Progress) -> object:
         ours.close()
 
 
-def _setup(side: Side) -> Setup:
+def setup_of(side: Side) -> Setup:
     """What a worker knew when it ran the trial."""
     known = side.environment
     is_exact, on_cpu = known.get("deterministic", True), known.get("device", "cpu") == "cpu"
