@@ -103,3 +103,39 @@ def test_the_table_does_not_depend_on_where_readings_were_cut_nor_on_a_resumptio
     joined = combine([part for part in parts if part is not None])
     assert joined is not None
     assert joined.to_pandas().equals(whole.to_pandas())
+
+
+def test_what_lies_around_an_alert_stays_as_it_was_read() -> None:
+    readings = Readings(exact=frozenset())
+    for start in range(0, 2048, 64):
+        readings.add(chunk(range(start, start + 64)))
+        if start == 1088:
+            readings.keep_exact(1030)
+    ended = readings.end()
+    assert ended is not None
+    rows = ended.to_pandas().query("name == 'a'")
+    exact = rows[rows.grad_norm_min.isna()].step.tolist()
+    assert set(range(EXACT_STEPS)) | set(range(830, 1231)) <= set(exact)
+    assert exact == [*range(EXACT_STEPS), *range(800, 1250)]
+    assert sorted(rows.step) == rows.step.tolist()
+    assert rows.step.is_unique
+
+
+def test_an_alert_may_come_late_and_twice() -> None:
+    readings = Readings(exact=frozenset())
+    for start in range(0, 1024, 64):
+        readings.add(chunk(range(start, start + 64)))
+    for _ in range(2):
+        readings.keep_exact(1024 - 128)
+    assert readings.alerts == [896]
+    ended = readings.end()
+    assert ended is not None
+    steps = set(ended.to_pandas().query("grad_norm_min.isna()").step)
+    assert set(range(696, 1024)) <= steps
+
+
+def test_a_statistic_that_does_not_apply_is_a_gap_where_the_probe_counts_what_is_not_finite() -> None:
+    values = np.array([[[1.0, math.nan], [0.0, 1.0]]], np.float32)
+    rows = collected(Chunk("activations", np.array([0], np.int32), ("a", "b"), ("mean", "nonfinite"), values))
+    assert rows["mean"].to_pylist() == [1.0, None]
+    assert rows["nonfinite"].to_pylist() == [0.0, 1.0]

@@ -89,6 +89,26 @@ def test_stopping_after_any_epoch_and_going_on_changes_nothing(tmp_path: Path, o
     assert exact(resumed.history) == exact(whole.history)
 
 
+def test_readings_of_every_probe_go_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    dear = [{"kind": kind, "every": 3, "max_overhead": 1} for kind in ("activations", "attention")]
+    said = experiment(
+        TRANSFORMER | {"dropout": 0.1},
+        dataset={"train": 64},
+        training={"epochs": 30, "accumulate": 2, "evaluate_train": False},
+        probes=["light", *dear, {"kind": "padding"}, {"kind": "noise"}],
+    )
+    whole = run(said)
+    for last in (3, 28):
+        run(said, checkpoints=tmp_path, diary=Diary(last_epoch=last))
+    resumed = run(said, checkpoints=tmp_path)
+    assert resumed.from_epoch == 28
+    assert exact(resumed.history) == exact(whole.history)
+    assert whole.readings is not None
+    assert resumed.readings is not None
+    assert resumed.readings.to_pandas().equals(whole.readings.to_pandas())
+    assert resumed.readings.schema == whole.readings.schema
+
+
 def test_dropout_of_torch_goes_on_as_if_nothing_had_happened_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
