@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from lab.spec.probes import LEVELS, ProbeSpec, level_of
 from lab.spec.problems import yaml_word
+from lab.spec.rules import RuleSpec
 from lab.spec.spec import Family, Spec, finite_choices, plain
 from lab.spec.walk import family_of
 
@@ -17,7 +18,10 @@ from lab.spec.walk import family_of
 def choices_text(field: FieldInfo) -> str:
     """What may stand behind an option, in words."""
     said = _said(field.annotation, field.metadata)
-    return f"{' | '.join(LEVELS)} | {said}" if family_of(field.annotation) is ProbeSpec else said
+    family = family_of(field.annotation)
+    if family is RuleSpec:
+        return f"all | off | {said} | changes by rule"
+    return f"{' | '.join(LEVELS)} | {said}" if family is ProbeSpec else said
 
 
 def _said(annotation: Any, marks: list[Any]) -> str:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.records.rules.page import rules_page
+from lab.spec.rules import house_rules
 from lab.spec.tables import markdown_reference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -13,6 +15,13 @@ PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md")] + sorted((ROO
 
 def test_the_reference_is_what_the_types_say():
     assert (ROOT / "docs/reference.md").read_text() == markdown_reference(), "run: python docs/make_reference.py"
+
+
+def test_the_page_on_rules_is_what_the_rules_say_and_each_says_all_of_it():
+    assert (ROOT / "docs/rules.md").read_text() == rules_page(), "run: python docs/make_rules.py"
+    told = {kind: (rule.__doc__, rule.why, rule.means, rule.remedy) for kind, rule in house_rules().items()}
+    silent = [kind for kind, parts in told.items() if not all(parts)]
+    assert silent == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

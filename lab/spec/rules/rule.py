@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from lab.spec.spec import Family
 
@@ -54,6 +54,13 @@ class RuleSpec(Family):
     """How grave its finding is; where a rule knows lesser cases, the gravest one."""
     action: Action = "note"
     """What its finding does: only noted, or a bundle for replay is frozen, or the trial is stopped as failed."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        for name in ("level", "action"):  # a rule that changes only their default means the same by them
+            field = cls.model_fields[name]
+            field.description = field.description or RuleSpec.model_fields[name].description
 
     def check(self, scope: str, series: Series) -> Finding | None:
         """What the rule says of this series, or None."""
