@@ -113,11 +113,22 @@ class Probed:
 
     def grid(self, probe: str, statistic: str) -> Grid | None:
         """A statistic by name, in the order of the model; None where nothing was read."""
-        return self._grid(probe, statistic, is_total=False)
+        return self._once(probe, statistic, is_total=False)
 
     def total(self, probe: str, statistic: str) -> Grid | None:
         """A statistic of the whole model, as a grid of one row."""
-        return self._grid(probe, statistic, is_total=True)
+        return self._once(probe, statistic, is_total=True)
+
+    @cached_property
+    def _grids(self) -> dict[tuple[str, str, bool], Grid | None]:
+        """Grids that were asked for before: a page looks at the same ones again and again."""
+        return {}
+
+    def _once(self, probe: str, statistic: str, *, is_total: bool) -> Grid | None:
+        key = probe, statistic, is_total
+        if key not in self._grids:
+            self._grids[key] = self._grid(probe, statistic, is_total=is_total)
+        return self._grids[key]
 
     def _grid(self, probe: str, statistic: str, *, is_total: bool) -> Grid | None:
         import pyarrow.compute as pc

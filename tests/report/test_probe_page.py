@@ -199,7 +199,7 @@ def test_many_classes_and_many_tensors_still_fit_a_sheet(study: Planted) -> None
     assert told.readings is not None
     wide = replace(told, readings=many(told), history={})
     drawn = figures(made(study, wide)).values()
-    assert max(each["layout"]["height"] for each in drawn) < 1050
+    assert max(each["layout"]["height"] for each in drawn) < 950
 
 
 def many(told: Probed):  # type: ignore[no-untyped-def]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -85,15 +86,17 @@ def ratio(probed: Probed, statistic: str) -> Drawn:
     own = grid.only(probed.matrices.__contains__) if grid is not None else None
     if own is None:
         return None
-    with np.errstate(all="ignore"):
-        kept = np.where(np.isfinite(own.values), own.values, np.nan)
-        ends = np.nanquantile(kept, [0.05, 0.5, 0.95], axis=0)
-    told = thinned(Grid(("median",), own.steps, ends[1:2], ends[0:1], ends[2:3]))
+    fewer = thinned(own)
+    kept = np.where(np.isfinite(fewer.values), fewer.values, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        low, middle, high = np.nanquantile(kept, [0.05, 0.5, 0.95], axis=0, keepdims=True)
+    told = Grid(("median",), fewer.steps, middle, low, high)
     name = "gradient / weight" if statistic == "grad_weight" else "update / weight"
     drawn = _drawn(list(_banded(told, 0, BLUE, f"median of {name}")))
-    low, high = BAND if statistic == "grad_weight" else MOVES
-    drawn.add_hrect(y0=low, y1=high, fillcolor=GREEN, opacity=0.10, line_width=0, layer="below")
-    for edge in (low, high):
+    usual = BAND if statistic == "grad_weight" else MOVES
+    drawn.add_hrect(y0=usual[0], y1=usual[1], fillcolor=GREEN, opacity=0.10, line_width=0, layer="below")
+    for edge in usual:
         drawn.add_hline(y=edge, line={"color": GREEN, "width": 1, "dash": "dot"})
     return over_steps(drawn.update_layout(showlegend=False), probed)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COLOURS = "Cividis"
 APART = [[0.0, BLUE], [0.5, "rgba(128,134,145,0.10)"], [1.0, VERMILION]]
 """Below, alike, above: what is alike shows the paper."""
-TALLEST = 880
+TALLEST = 800
 """Pixels of a map: it must fit a sheet of paper."""
 ROW, NAMED_ROW = 15, 11
 """Pixels of a row where there is room, and the least that a name of its own needs."""
