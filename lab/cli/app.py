@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 from lab import __version__
+from lab.cli import steps
+from lab.cli.options import STORE, AsJson, OutFile, Plugins, ProfileName, ReportForm, StorePath, StudyPath
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -28,30 +30,8 @@ app = App(
     help_format="markdown",
 )
 
-StudyPath = Annotated[Path, Parameter(help="A study file, or an experiment file as a plan of one cell.")]
-ProfileName = Annotated[
-    str | None, Parameter(name=["--profile", "-p"], help="A profile of the study file, such as quick.")
-]
-StorePath = Annotated[
-    str,
-    Parameter(name="--store", env_var="LAB_STORE", help="Where records are kept (or LAB_STORE): a folder or a URL."),
-]
-AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="Answer as JSON, for a script.")]
-Plugins = Annotated[
-    tuple[str, ...],
-    Parameter(
-        name="--plugin", negative=(), help="A Python file that adds to the menus, as under `plugins:` of a file."
-    ),
-]
-Anyway = Annotated[
-    bool, Parameter(negative=(), help="Go on where code, data or machine are not what they were; exact is off then.")
-]
-ReportForm = Annotated[
-    Literal["html", "md", "tex", "csv", "parquet", "ipynb"] | None,
-    Parameter(help="Write this form instead: page, Markdown, LaTeX tables, trials as data, or a notebook."),
-]
-OutFile = Annotated[Path | None, Parameter(help="The file to write; in the store's reports/ if left out.")]
-STORE = "mlruns"
+for verb in (steps.replay, steps.diff, steps.mark):
+    app.command(verb)
 
 
 @app.command
@@ -223,73 +203,6 @@ def probe(
     from lab.cli.probing import probe_trials
 
     return probe_trials(_store(store), trials, out=out, opens=open)
-
-
-@app.command
-def replay(
-    trial: Annotated[
-        tuple[str, ...], Parameter(help="A trial's id or its beginning, or STUDY CELL SEED.", negative=())
-    ],
-    /,
-    *,
-    step: Annotated[
-        int | None, Parameter(help="The step to look at, from 0; the marked one or the alert's if left out.")
-    ] = None,
-    lr: Annotated[float | None, Parameter(help="Also tell what would have happened at this learning rate.")] = None,
-    anyway: Anyway = False,
-    format: Annotated[
-        Literal["text", "json", "html", "parquet"], Parameter(help="Another form: page, JSON, or the tensors as data.")
-    ] = "text",
-    out: OutFile = None,
-    store: StorePath = STORE,
-) -> int:
-    """Take one step of a trial once more and apart: every tensor, the first abnormal one, and what is to blame.
-
-    Starts from the nearest snapshot that the trial's flight recorder has kept, or from the start of the trial, in a
-    fresh process, and says whether the replay is exact. The step is then tried without the suspect graph, in float64,
-    and with another learning rate.
-    """
-    from lab.cli.replaying import Asked, replay_trial
-
-    return replay_trial(_store(store), trial, Asked(step, lr, anyway, format, out))
-
-
-@app.command
-def diff(
-    trials: Annotated[
-        tuple[str, ...], Parameter(help="Two trials, each by its id or as STUDY CELL SEED.", negative=())
-    ],
-    /,
-    *,
-    steps: Annotated[int, Parameter(help="Steps to compare before they count as the same.")] = 20,
-    anyway: Anyway = False,
-    store: StorePath = STORE,
-    json: AsJson = False,
-) -> int:
-    """Run two trials side by side with one seed, and tell the first step, module and tensor at which they part.
-
-    Says which of the options that differ makes them part there; trials that stay bit-identical are told as a no-op.
-    """
-    from lab.cli.replaying import diff_trials
-
-    return diff_trials(_store(store), trials, steps=steps, anyway=anyway, as_json=json)
-
-
-@app.command
-def mark(
-    trial: Annotated[
-        tuple[str, ...], Parameter(help="A trial's id or its beginning, or STUDY CELL SEED.", negative=())
-    ],
-    /,
-    *,
-    step: Annotated[int | None, Parameter(help="The step to remember; the present one of a running trial.")] = None,
-    note: Annotated[str, Parameter(help="Why it is worth a look.")] = "",
-    store: StorePath = STORE,
-) -> int:
-    """Have a running trial keep its last steps for a replay, or remember a step of one that has ended."""
-    from lab.cli.replaying import mark_trial
-
-    return mark_trial(_store(store), trial, step=step, note=note)
 
 
 @app.command

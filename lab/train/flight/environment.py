@@ -10,8 +10,6 @@ from pathlib import Path
 
 import torch
 
-import lab
-
 PACKAGES = ("data", "spec", "train", "zoo")
 """The parts of lab that a step is made of."""
 
@@ -30,7 +28,6 @@ class Environment:
     """Whether torch was told to use deterministic algorithms."""
     cublas: str
     """The workspace that cuBLAS was given, on which its order of sums depends."""
-    lab: str
     code: str
     """Digest of lab's own sources, so that a bundle is not taken for one of today's code."""
 
@@ -45,7 +42,6 @@ class Environment:
             device=torch.cuda.get_device_name(device) if is_cuda else device.type,
             deterministic=torch.are_deterministic_algorithms_enabled(),
             cublas=os.environ.get("CUBLAS_WORKSPACE_CONFIG", "") if is_cuda else "",
-            lab=lab.__version__,
             code=code_digest(),
         )
 
@@ -53,7 +49,7 @@ class Environment:
 @cache
 def code_digest() -> str:
     """Digest of the sources that a step is made of."""
-    top = Path(lab.__file__).parent
+    top = Path(__file__).parents[2]
     files = sorted(file for package in PACKAGES for file in (top / package).rglob("*.py"))
     sha256 = hashlib.sha256()
     for file in files:
