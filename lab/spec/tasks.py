@@ -17,6 +17,7 @@ COURSE = {
     "course.flips": "epochs in which the share found of some validation class moved by more than 0.3",
     "course.largest_fall": "largest loss of the main validation score from one epoch to the next",
     "course.epochs": "epochs that were trained",
+    "course.grad_weight": "median over the epochs of the median grad/weight of the matrices; needs the gradient probe",
 }
 ALWAYS = COSTS | COURSE
 """Scores that every task has, one a trial; less of them is better."""

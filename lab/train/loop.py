@@ -97,7 +97,7 @@ def _outcome(run: Run | None, ending: Ending, *, trace: str, peak_mb: float) -> 
         return Outcome(status, {}, {"cost.peak_mb": peak_mb}, (), None, 0.0, error, trace)
     history = {name: tuple(values) for name, values in run.past.history.items()}
     scores = {name: values[-1] for name, values in history.items() if name not in ("epoch", "lr")}
-    scores |= course_of(history, run.task.main, run.task.goal)
+    scores |= course_of(history, run.past.ratios, main=run.task.main, goal=run.task.goal)
     scores |= {"cost.seconds": run.seconds, "cost.peak_mb": peak_mb}
     scores["cost.params"] = float(trainable(run.learner.model))
     if run.past.step_ms:

@@ -76,6 +76,8 @@ class Progress:
     history: dict[str, list[float]] = field(default_factory=dict)
     step_ms: list[float] = field(default_factory=list)
     """Mean milliseconds of a step, epoch by epoch."""
+    ratios: list[float] = field(default_factory=list)
+    """Median grad/weight of the matrices, epoch by epoch; NaN where gradients are not measured."""
 
     def remember(self, scores: Mapping[str, float]) -> None:
         """Add an epoch's scores."""

@@ -176,12 +176,14 @@ class Run:
     def settle(self, scores: dict[str, float]) -> Ending | None:
         """Draw the consequences of an epoch's scores."""
         main = scores.get(f"valid.{self.task.main}", math.nan)
+        ratio = self.recorder.summary.epoch_ratio()
+        self.past.ratios.append(ratio)
         if self.training.schedule == "plateau":
             self.stepper.scale[0] = self.plateau.tell(main)
         self._act(self.guard.take())
         if self.why_stopped:
             return "stopped", self.why_stopped
-        return self.stopping.tell(main, self.recorder.summary.epoch_ratio(), scores)
+        return self.stopping.tell(main, ratio, scores)
 
     # --- checkpoints ---
 

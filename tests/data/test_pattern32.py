@@ -64,7 +64,7 @@ def test_the_flips_of_the_notes_are_what_our_scores_tell_of_their_counts(known: 
     assert [round(each["acc_0"], 3) for each in told] == [0.993, 0.708, 0.366]
     assert [round(each["acc_1"], 3) for each in told] == [0.201, 0.891, 0.986]
     history = {f"valid.{name}": [each[name] for each in told] for name in ("acc", "acc_0", "acc_1")}
-    assert course_of(history, "acc", "max")["course.flips"] == 2
+    assert course_of(history, [], main="acc", goal="max")["course.flips"] == 2
 
 
 def _scored(found: list[int], sizes: tuple[int, int]) -> dict[str, float]:

@@ -19,25 +19,26 @@ NOTES = {  # epochs 79 to 81 of the unstable run in the notes: nodes found of 30
 
 
 def test_the_notes_example_flips_twice() -> None:
-    told = course_of(NOTES, "acc", "max")
+    told = course_of(NOTES, [0.1, math.nan, 0.3, 0.2], main="acc", goal="max")
     assert told["course.flips"] == 2
     assert told["course.largest_fall"] == pytest.approx(0.123)
     assert told["course.epochs"] == 3
+    assert told["course.grad_weight"] == 0.2
     assert set(told) == set(COURSE)
 
 
 def test_a_steady_run_neither_flips_nor_falls() -> None:
-    told = course_of({"valid.acc": [0.5, 0.6, 0.7], "valid.acc_0": [0.9, 0.8, 0.7]}, "acc", "max")
+    told = course_of({"valid.acc": [0.5, 0.6, 0.7], "valid.acc_0": [0.9, 0.8, 0.7]}, [], main="acc", goal="max")
     assert (told["course.flips"], told["course.largest_fall"]) == (0, 0)
 
 
 def test_a_fall_of_an_error_is_its_rise() -> None:
-    told = course_of({"valid.mae": [1.0, 0.4, 0.9, math.nan]}, "mae", "min")
+    told = course_of({"valid.mae": [1.0, 0.4, 0.9, math.nan]}, [math.nan], main="mae", goal="min")
     assert told == {"course.epochs": 4, "course.largest_fall": pytest.approx(0.5)}
 
 
 def test_a_run_without_scores_has_no_course() -> None:
-    assert course_of({}, "acc", "max") == {}
+    assert course_of({}, [0.1], main="acc", goal="max") == {}
 
 
 def test_every_task_has_these_scores() -> None:
