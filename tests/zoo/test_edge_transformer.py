@@ -220,3 +220,23 @@ def test_options_that_do_not_go_together_are_refused(options, says):
 def test_without_node_layers_nodes_cannot_be_told_apart():
     with pytest.raises(LabError, match="without node layers"):
         EdgeTransformer(layers=0).build(CLASSIFY)
+
+
+def test_taps_show_pairs_and_nodes_row_by_row_with_what_attention_may_read():
+    spec = EdgeTransformer(width=8, feed_forward=8, edge_layers=1, layers=1, scores="softmax", edge_norm="layer")
+    model, batch, seen = spec.build(PAIRS), small_batch(PAIRS), {}
+    for name, module in model.named_modules():
+        if kind := getattr(module, "tapped", ""):
+            module.register_forward_hook(lambda _module, told, out, at=(kind, name): seen.update({at: (told, out)}))
+    logits = model(batch)
+    assert {kind for kind, _ in seen} == {"block", "norm", "relu", "attention", "logits"}
+    assert {name for kind, name in seen if kind == "block"} == {"edges.layers.0", "nodes.layers.0"}
+    for (kind, _), (told, out) in seen.items():
+        if kind == "attention":
+            allowed = told[1].expand_as(out)
+            assert not out[allowed == 0].any()
+            torch.testing.assert_close(out.sum(-1), (allowed.sum(-1) > 0).float())
+        else:
+            assert out.shape[:2] == batch.mask.shape
+    assert not logits[~batch.mask].any()
+    assert not logits.transpose(1, 2)[~batch.mask].any()
