@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from lab.analysis.alerts import trials_to_probe
 from lab.analysis.health import Failure, RuleFindings
 from lab.analysis.spread import spread
 from lab.plan.power import smallest_effect
@@ -28,6 +29,8 @@ PLAIN_WIDTH = 100
 COLOURS = {"fatal": "bold red", "warn": "yellow", "info": "dim"}
 MOST_FAILURES = 8
 MOST_SCOPES = 3
+MOST_PROBED = 3
+"""Cells whose worst trial is named."""
 
 
 def show_report(store: Store, study: str, *, as_json: bool = False) -> int:
@@ -69,6 +72,7 @@ class _Page:
         )
         yield from _titled("Failed trials", failures_table(report.failures) if report.failures else None)
         yield from _titled("Findings", _findings(report))
+        yield from _titled("Where to look closer", _to_probe(report))
         yield Text()
         yield _provenance(report)
 
@@ -129,6 +133,21 @@ def _said(each: RuleFindings) -> Text:
     for word, part in (("likely", each.means), ("try", each.remedy)):
         told.append(f"\n{word}: {part}" if part and each.is_headline else "", style="not bold dim")
     return told
+
+
+def _to_probe(report: Report) -> RenderableType | None:
+    """The commands that show the worst trials of the worst cells."""
+    told = [(row, found) for row, found in trials_to_probe(report.rows) if row.study]
+    if not told:
+        return None
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    for row, found in told[:MOST_PROBED]:
+        says = report.outline.told(row.cell) if row.cell in report.outline.cells else row.label
+        table.add_row(f"lab probe {row.trial}", Text(f"{says}: {found.rule if found is not None else row.status}"))
+    if len(told) > MOST_PROBED:
+        table.add_row("", Text(f"... and {count(len(told) - MOST_PROBED, 'other cell')}", style="dim"))
+    return table
 
 
 def _provenance(report: Report) -> RenderableType:
