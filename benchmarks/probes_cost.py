@@ -6,7 +6,7 @@ Each round takes one step of every arm on the same batch, in an order that rotat
 the median of the rounds' ratios to the arm without probes with its quartiles, and what the dispatcher saw.
 Where `wandb` is installed its `watch` is an arm of the second table; to install it beside the project:
 
-    python -m venv --system-site-packages .venv-wandb && .venv-wandb/bin/pip install wandb
+    pip install --target build/wandb wandb && PYTHONPATH=build/wandb python benchmarks/probes_cost.py --table others
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ def size(steps: int = 10_000) -> None:
     """Print the size of the table that so many steps leave, made of real readings told again and again."""
     print(f"\n| parquet of {steps} steps, MB | light | normal | full |\n|---|---|---|---|")
     for name in ("gin", "graph_transformer"):
-        said, data = setting(MODELS[name] | {"width": 16} if name == "gin" else MODELS[name], 32)
+        said, data = setting(MODELS[name] | {"width": 16}, 32)  # The names count, not what lies behind them.
         row = [f"{_bytes(said, data, level, steps) / 1e6:.2f}" for level in LEVELS[1:]]
         print(f"| {name} | " + " | ".join(row) + " |", flush=True)
 
