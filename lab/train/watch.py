@@ -111,6 +111,7 @@ def facts_of_run(experiment: Experiment, dataset: Dataset, task: Task, model: nn
         vectors=frozenset(name for name, is_one in is_matrix if not is_one),
         cancelled=frozenset(no_gradient()),
         frozen=frozenset(name for name, weight in model.named_parameters() if not weight.requires_grad),
+        featureless=dataset.shape.tokens == 1,
         blocks=tuple(site.name for site in sites(model) if site.kind == "block"),
     )
 

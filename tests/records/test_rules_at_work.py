@@ -39,6 +39,7 @@ def flat(value: float, steps: int = STEPS) -> np.ndarray:
     return np.full(steps, value)
 
 
+MOVING = ("grad_norm", "update_norm", "update_weight")
 LEARNED = LN2 * np.linspace(1, 0.5, STEPS)
 JUMPS = np.where(np.arange(STEPS) == 200, 30.0, 1.0)
 SWINGS = 0.5 + 0.4 * (-1.0) ** np.arange(12)
@@ -61,9 +62,9 @@ CASES: dict[str, tuple[list[np.ndarray], list[np.ndarray]]] = {
     "act_scale": ([noisy(2.0)], [noisy(1e3)]),
     "dead_units": ([noisy(0.3)], [flat(0.8)]),
     "saturation": ([noisy(0.1)], [flat(0.9)]),
-    "initial_loss": ([LEARNED], [LEARNED * 10, -LEARNED]),
+    "initial_loss": ([LEARNED], [LEARNED * 50, -LEARNED]),
     "no_learning": ([LEARNED], [noisy(LN2, 0.01)]),
-    "seesaw": ([np.linspace(0.5, 0.9, 12)], []),
+    "seesaw": ([np.linspace(0.5, 0.9, 120)], []),
     "divergence": ([LEARNED], [np.where(np.arange(STEPS) < 200, 0.3, 1.0)]),
 }
 
@@ -83,9 +84,9 @@ def test_a_rule_of_the_house_keeps_the_contract(kind: str) -> None:
 
 def test_a_parameter_without_a_gradient_is_named_and_a_declared_freeze_is_not() -> None:
     steps = np.arange(60)
-    values = np.ones((60, 2, 3), dtype=np.float32)
+    values = np.ones((60, 3, 3), dtype=np.float32)
     values[:, :, 0] = 0
-    chunk = Chunk("gradients", steps, ("layers.0.w", "layers.1.w", "b"), ("grad_norm", "update_norm"), values)
+    chunk = Chunk("gradients", steps, ("layers.0.w", "layers.1.w", "b"), MOVING, values)
     rule = RuleSpec.named("no_gradient")()
     assert [(each.scope, each.step) for each in findings([rule], [chunk])] == [("layers.0.w", 19)]
     for exempt in (Facts(frozen=frozenset({"layers.0.w"})), Facts(cancelled=frozenset({"layers.0.w"}))):
@@ -93,9 +94,9 @@ def test_a_parameter_without_a_gradient_is_named_and_a_declared_freeze_is_not() 
 
 
 def test_a_parameter_outside_the_optimizer_is_told_from_one_without_a_gradient() -> None:
-    values = np.ones((60, 2, 2), dtype=np.float32)
-    values[:, 1, 0] = 0
-    chunk = Chunk("gradients", np.arange(60), ("a.w", "b.w"), ("grad_norm", "update_norm"), values)
+    values = np.ones((60, 3, 2), dtype=np.float32)
+    values[:, 1:, 0] = 0
+    chunk = Chunk("gradients", np.arange(60), ("a.w", "b.w"), MOVING, values)
     (found,) = findings([RuleSpec.named("no_gradient")()], [chunk])
     assert found.scope == "a.w"
     assert "never moved" in found.says
@@ -108,9 +109,10 @@ def test_two_recalls_that_move_against_each_other_are_a_seesaw_and_two_that_rise
         values = np.stack([first, second], axis=1)[:, None].astype(np.float32)
         return Chunk("evaluation", np.arange(len(first)) * 10, ("0", "1"), ("recall",), values)
 
-    assert [each.scope for each in findings([rule], [recalls(SWINGS, SWINGS[::-1])])] == ["recall"]
-    assert findings([rule], [recalls(SWINGS, SWINGS)]) == []
-    assert [each.step for each in findings([rule], [recalls(flat(1.0, 9), flat(0.0, 9))])] == [40]
+    assert [each.scope for each in findings([rule], [recalls(SWINGS + 0.1, SWINGS[::-1] + 0.1)])] == ["recall"]
+    assert findings([rule], [recalls(SWINGS + 0.1, SWINGS + 0.1)]) == []
+    assert findings([rule], [recalls(SWINGS, SWINGS[::-1])]) == [], "a model at chance has nothing to lose"
+    assert [each.step for each in findings([rule], [recalls(flat(1.0, 12), flat(0.0, 12))])] == [90]
 
 
 def test_a_number_that_is_not_finite_is_told_where_it_was_made_and_whether_it_reached_the_loss() -> None:

@@ -46,6 +46,8 @@ class Facts:
     """Modules marked as blocks, in order."""
     modules: tuple[str, ...] = ()
     """All modules, in the order of the model's own definition."""
+    featureless: bool = False
+    """Whether nodes carry nothing by design, so that all inputs are the same."""
     ceiling: float | None = None
     """The best balanced accuracy that the training graphs allow at the model's depth, where it is known."""
 

@@ -39,10 +39,12 @@ class ModeAndInputWatch(Watch[ModeAndInput]):
         """What these readings show."""
         says = "a training step was taken in evaluation mode"
         yield from self._where(chunks, "training", 1.0, says)
-        yield from self._where(chunks, "input_std", 0.0, "every node of the batch has the same input")
+        if not self.facts.featureless:
+            yield from self._where(chunks, "input_std", 0.0, "every node of the batch has the same input")
         yield from self._where(chunks, "bn_single", 0.0, "a batch norm saw a single node", level="warn")
-        largest = self.spec.largest
-        yield from self._where(chunks, "input_max", largest, f"inputs are larger than {largest:g}", level="info")
+        large, huge = self.spec.largest, self.spec.huge
+        yield from self._where(chunks, "input_max", large, f"inputs are larger than {large:g}", level="info")
+        yield from self._where(chunks, "input_max", huge, f"inputs are larger than {huge:g}", level="warn")
 
     def _where(
         self, chunks: Sequence[Chunk], statistic: str, threshold: float, says: str, *, level: Severity | None = None
@@ -50,7 +52,7 @@ class ModeAndInputWatch(Watch[ModeAndInput]):
         """Where a statistic is on the wrong side: a mode and a spread should not be 0, the others not too large."""
         steps, values = _taken(chunks, statistic)
         wrong = values == 0 if statistic in ("training", "input_std") else values > threshold
-        held = self.streak.held([statistic], wrong[:, None])
+        held = self.streak.held([f"{statistic} {threshold:g}"], wrong[:, None])
         yield from self.hits(of_all(steps, values, statistic), held, says, threshold=threshold, level=level)
 
 

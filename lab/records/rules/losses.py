@@ -96,7 +96,7 @@ class NoLearningWatch(Watch[NoLearning]):
         """The median loss of the last part of the run; NaN where there is too little to judge by."""
         parts = self.parts + ([float(np.median(self.waiting))] if self.waiting else [])
         done = (self.last + 1) / self.facts.planned_steps if self.facts.planned_steps else 1.0
-        if done < self.spec.watch or len(parts) < FEWEST:
+        if done < self.spec.watch or self.last + 1 < self.spec.steps or len(parts) < FEWEST:
             return math.nan
         return float(np.median(parts[-max(FEWEST, math.ceil(len(parts) * LAST)) :]))
 

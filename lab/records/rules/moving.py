@@ -12,6 +12,9 @@ from lab.records.rules.watcher import Watch, of_all, rows, total
 from lab.records.rules.windows import Streak, Window
 from lab.spec.rules import Finding, NoGradient, StaleGrad
 
+VISIBLE = 1e-6
+"""Update/weight that float32 surely shows: where all matrices move less, one that stands still is no news."""
+
 
 class StaleWatch(Watch[StaleGrad]):
     """Counts the steps that began with gradients of the last one."""
@@ -41,13 +44,12 @@ class NoGradientWatch(Watch[NoGradient]):
 
     def see(self, chunks: Sequence[Chunk]) -> Iterator[Finding]:
         """What these readings show."""
-        for norms, updates in zip(
-            rows(chunks, "gradients", "grad_norm"), rows(chunks, "gradients", "update_norm"), strict=True
-        ):
-            blamed = norms.only(lambda name: not self.facts.is_exempt(name))
-            moves = updates.only(lambda name: not self.facts.is_exempt(name))
+        told = (rows(chunks, "gradients", statistic) for statistic in ("grad_norm", "update_norm", "update_weight"))
+        for each in zip(*told, strict=True):
+            blamed, moves, ratios = (one.only(lambda name: not self.facts.is_exempt(name)) for one in each)
             alive = (blamed.values > 0).any(axis=1, keepdims=True)
-            goes = (moves.values > 0).any(axis=1, keepdims=True)
+            matrix = np.array([self.facts.is_matrix(name) for name in ratios.names], dtype=bool)
+            goes = (ratios.values[:, matrix] > VISIBLE).any(axis=1, keepdims=True)
             some = np.broadcast_to(alive, blamed.values.shape)
             without = self.without.held(blamed.names, (blamed.values == 0) & alive, some)
             still = (blamed.values > 0) & (moves.values == 0) & goes

@@ -23,6 +23,9 @@ class PaddingWatch(Watch[PaddingLeak]):
         for told in rows(chunks, "padding", "inv_pad_train"):
             says = "in training mode, outputs of real nodes change with what the padding holds: batch statistics"
             yield from self.hits(*_first(told, over), says, threshold=over)
+        for told in rows(chunks, "activations", "pad_grad"):
+            says = "gradients flow into padding: what comes behind it, or the loss, reads padding"
+            yield from self.hits(*_last(told), says, threshold=0)
 
 
 class CrossGraphWatch(Watch[CrossGraph]):
@@ -39,3 +42,9 @@ def _first(told: Rows, over: float) -> tuple[Rows, np.ndarray]:
     """The readings, and where the first of the names that are over it stands."""
     held = told.values > over
     return told, held & (np.cumsum(held, axis=1) == 1)
+
+
+def _last(told: Rows) -> tuple[Rows, np.ndarray]:
+    """The readings, and where the last of the names that are above zero stands."""
+    held = told.values > 0
+    return told, held & (np.cumsum(held[:, ::-1], axis=1)[:, ::-1] == 1)

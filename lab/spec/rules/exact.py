@@ -140,13 +140,15 @@ class ModeAndInput(RuleSpec):
     code: ClassVar[str] = "lab.records.rules.feeding:ModeAndInputWatch"
     number: ClassVar[str] = "R22"
     reads: ClassVar[str] = "inputs.training, inputs.input_std, inputs.input_max, inputs.bn_single"
-    why: ClassVar[str] = "Exact but for the size of inputs, which is only told as information."
+    why: ClassVar[str] = "Exact but for the size of inputs, which is never fatal."
     means: ClassVar[str] = (
         "The model is not in training mode, or the features carry no information or no sensible scale."
     )
     remedy: ClassVar[str] = "Call train() before the step; look at how features are loaded and scale them."
     level: Severity = "fatal"
     largest: Annotated[float, Field(gt=0)] = 100.0
-    """Largest absolute input that needs no scaling."""
+    """Largest absolute input that needs no scaling; beyond it is information ..."""
+    huge: Annotated[float, Field(gt=0)] = 1000.0
+    """... and beyond this a warning."""
     readings: Count = 2
     """Readings in a row."""

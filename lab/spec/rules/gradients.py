@@ -22,7 +22,7 @@ class NoGradient(RuleSpec):
     kind: Literal["no_gradient"] = "no_gradient"
     code: ClassVar[str] = "lab.records.rules.moving:NoGradientWatch"
     number: ClassVar[str] = "R7"
-    reads: ClassVar[str] = "gradients.grad_norm, gradients.update_norm"
+    reads: ClassVar[str] = "gradients.grad_norm, gradients.update_norm, gradients.update_weight"
     why: ClassVar[str] = "Adam moves every parameter that is used, within a few steps."
     means: ClassVar[str] = "A detached tensor, a branch that nothing reads, or parameters outside the optimizer."
     remedy: ClassVar[str] = "Follow the named parameters through forward; freeze on purpose with requires_grad = False."

@@ -16,12 +16,12 @@ class InitialLoss(RuleSpec):
     code: ClassVar[str] = "lab.records.rules.losses:InitialLossWatch"
     number: ClassVar[str] = "R17"
     reads: ClassVar[str] = "gradients.loss"
-    why: ClassVar[str] = "Fresh weights know nothing, so the loss should be near ln C; none can be below zero."
+    why: ClassVar[str] = "Fresh weights know nothing; sums over neighbours start sound models at up to 14 ln C."
     means: ClassVar[str] = "Logits start too large, the loss is summed instead of averaged, or its sign is turned."
     remedy: ClassVar[str] = "Look at the initial scale of the read-out and at the loss's reduction and sign."
     low: Share = 0.5
     """Smallest first loss, in ln C ..."""
-    high: Factor = 3.0
+    high: Factor = 30.0
     """... and the largest."""
 
 
@@ -41,7 +41,9 @@ class NoLearning(RuleSpec):
     share: Positive = 0.95
     """Of the loss of knowing the labels' shares alone."""
     watch: Share = 0.3
-    """Share of the planned steps that a run must have behind it to be judged."""
+    """Share of the planned steps that a run must have behind it to be judged ..."""
+    steps: Count = 100
+    """... and how many steps."""
 
 
 class Seesaw(RuleSpec):
@@ -66,6 +68,10 @@ class Seesaw(RuleSpec):
     """... and another over this ..."""
     evaluations: Count = 5
     """... in so many evaluations in a row."""
+    after: Count = 50
+    """Steps at the start that are passed over, or a tenth of the planned ones if that is more."""
+    apart: Count = 10
+    """Steps between two evaluations that count, at least."""
 
 
 class Divergence(RuleSpec):
