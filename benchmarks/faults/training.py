@@ -74,6 +74,7 @@ def train(case: Case, seed: int) -> Log:
         run = Run(Member(experiment, seed, cell=""), dataset, seconds=None)
         case.plant(run)
         status = _to_the_end(run)
+        run.conclude()
     readings = run.readings()
     assert readings is not None, f"{case.name} left no readings"
     layout = run.pack.layout
