@@ -289,7 +289,7 @@ def test_a_healthy_step_has_nothing_abnormal_and_nobody_to_blame(tmp_path: Path)
     (bundle,) = bundles_of(tmp_path, TRIAL)
     told = again(said, bundle, 9, lr=0.0123)
     assert (told.abnormal, told.suspects, told.blame) == (None, (), "")
-    recorded, double, other = told.tried
+    recorded, double, other, since = told.tried
     assert recorded.loss == told.loss
     assert recorded.grad_norm == pytest.approx(told.grad_norm)
     assert double.loss == pytest.approx(recorded.loss, rel=1e-4)
@@ -297,8 +297,18 @@ def test_a_healthy_step_has_nothing_abnormal_and_nobody_to_blame(tmp_path: Path)
     assert other.how == "with lr 0.0123"
     assert other.loss == recorded.loss
     assert other.update > recorded.update
+    assert since.how == "with lr 0.0123 since step 0"
+    assert since.loss != recorded.loss
     assert len(recorded.later) == 5
     assert recorded.later[0] != other.later[0]
+
+
+def test_another_learning_rate_since_the_snapshot_is_the_run_that_would_have_been(tmp_path: Path) -> None:
+    said = experiment(TRANSFORMER, **QUIET)
+    flown(said, tmp_path, 10)
+    flown(experiment(TRANSFORMER, training={"lr": 3e-3}, **QUIET), tmp_path / "other", 10)
+    (bundle,), (other,) = bundles_of(tmp_path, TRIAL), bundles_of(tmp_path / "other", TRIAL)
+    assert again(said, bundle, 9, lr=3e-3).tried[-1].loss == log_of(other)[9].loss
 
 
 def test_the_losses_that_follow_a_step_are_those_of_the_run(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import torch
 
-PACKAGES = ("data", "spec", "train", "zoo")
-"""The parts of lab that a step is made of."""
+PACKAGES = ("data", "train", "zoo")
+"""The parts of lab that a step is made of; its options lie in the bundle in full."""
+BESIDE = frozenset({"flight", "replay"})
+"""What only looks on."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Environment:
 def code_digest() -> str:
     """Digest of the sources that a step is made of."""
     top = Path(__file__).parents[2]
-    files = sorted(file for package in PACKAGES for file in (top / package).rglob("*.py"))
+    found = (file for package in PACKAGES for file in (top / package).rglob("*.py"))
+    files = sorted(file for file in found if BESIDE.isdisjoint(file.parts))
     sha256 = hashlib.sha256()
     for file in files:
         sha256.update(f"{file.relative_to(top).as_posix()}\0".encode())

@@ -184,7 +184,9 @@ def _computed(tensor: Tensor, at: int, phase: Phase, module: str, op: str) -> Co
     seen = tensor.detach()
     low, high = torch.aminmax(seen)
     odd = seen.isnan() | (seen == math.inf)
-    told = torch.stack([low.double(), high.double(), torch.linalg.vector_norm(seen).double(), odd.sum().double()])
+    told = torch.stack(
+        [low.double(), high.double(), torch.linalg.vector_norm(seen, dtype=torch.float64), odd.sum().double()]
+    )
     smallest, largest, norm, count = told.tolist()
     return Computed(at, phase, module, op, tuple(tensor.shape), smallest, largest, norm, int(count))
 

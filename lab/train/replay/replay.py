@@ -18,6 +18,9 @@ from lab.train.replay.trying import FOLLOWING, SPIKE, Trial
 USUAL = 8
 """Steps that must be known before a gradient norm can be called unusual."""
 
+FURTHEST = 1000
+"""Steps that are taken once more to see what another learning rate would have made of them."""
+
 Hear = Callable[[int, int], None]
 """Told the step that was taken and the one it goes to."""
 
@@ -43,12 +46,16 @@ class Journey:
     held: Held
     norms: list[float] = field(default_factory=list)
     raised: Exception | None = None
+    last: Flown | None = None
+    first: State = field(default_factory=dict)
+    """The state it started from."""
 
     def to(self, step: int, hear: Hear) -> tuple[list[Due], State]:
         """Take every step before this one; what is due then, and the state it finds. One that raises is the last."""
         rerun, opens_epoch = self.rerun, True
         if self.start.state is not None:
             load(rerun.stepper, self.start.state)
+        self.first = copied(rerun.stepper)
         for due in rerun.due(self.start.step):
             scale = self.start.known.scale(due.step)
             if scale is not None:
@@ -83,8 +90,6 @@ class Journey:
             self.held.see_epoch(due.epoch, due.step, mean)
         self.rerun.end_epoch()
 
-    last: Flown | None = None
-
 
 def replay(rerun: Rerun, start: Start, step: int, *, lr: float | None, hear: Hear) -> Replayed:
     """Replay a step and take it apart."""
@@ -99,15 +104,18 @@ def replay(rerun: Rerun, start: Start, step: int, *, lr: float | None, hear: Hea
         told = replace(told, computed=tuple(seen.computed), abnormal=_reaching(seen.first, journey.last))
         if problem is not None or journey.raised is not None:
             return replace(told, raised=_said(problem or journey.raised))
-        return _tried(told, trial, _limit(journey.norms), lr)
+        return _tried(told, trial, journey, lr)
 
 
-def _tried(told: Replayed, trial: Trial, limit: float, lr: float | None) -> Replayed:
-    suspects, blame = trial.blame(limit)
+def _tried(told: Replayed, trial: Trial, journey: Journey, lr: float | None) -> Replayed:
+    suspects, blame = trial.blame(_limit(journey.norms))
     tried = [trial.as_it_was()]
     tried += [trial.without(suspects)] if suspects else []
     tried += [trial.in_double()]
-    tried += [trial.with_lr(lr)] if lr is not None else []
+    if lr is not None:
+        tried.append(trial.with_lr(lr))
+        if 0 < told.step - told.start <= FURTHEST:
+            tried.append(trial.with_lr_since(told.start, journey.first, lr))
     return replace(told, suspects=suspects, blame=blame, tried=tuple(tried))
 
 

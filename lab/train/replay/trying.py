@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 
 import torch
 
 from lab.data.batch import Batch
 from lab.records.replayed import Tried
-from lab.train.replay.rerun import Due, Rerun, State, in_double, load, without
+from lab.train.replay.rerun import Due, Rerun, State, copied, in_double, load, without
 from lab.train.step import Stepper
 
 FOLLOWING = 5
@@ -42,10 +44,25 @@ class Trial:
 
     def with_lr(self, lr: float) -> Tried:
         """The step and those after it at another learning rate."""
+        with self._rate(lr):
+            return self._follow(f"with lr {lr:g}", self.stepper, self._batches(self.due[0]), scale=1.0)
+
+    def with_lr_since(self, first: int, state: State, lr: float) -> Tried:
+        """The step as it would have come if every step from an earlier state on had had this learning rate."""
+        how, step = f"with lr {lr:g} since step {first}", self.due[0].step
+        with self._rate(lr):
+            load(self.stepper, state)
+            self.stepper.scale.fill_(1.0)
+            for due in islice(self.rerun.due(first), step - first):
+                self.stepper.step(due.step, [self._batches(due)])
+            return self._follow(how, self.stepper, self._batches(self.due[0]), scale=1.0, state=copied(self.stepper))
+
+    @contextmanager
+    def _rate(self, lr: float) -> Iterator[None]:
         kept = self.stepper.rates.clone()
         self.stepper.rates.fill_(lr)
         try:
-            return self._follow(f"with lr {lr:g}", self.stepper, self._batches(self.due[0]), scale=1.0)
+            yield
         finally:
             self.stepper.rates.copy_(kept)
 
@@ -104,9 +121,10 @@ class Trial:
         batches: Sequence[Batch],
         *,
         scale: float | None = None,
-        cast: Cast = lambda b: b,
+        state: State | None = None,
+        cast: Cast = lambda batch: batch,
     ) -> Tried:
-        load(stepper, self.state)
+        load(stepper, self.state if state is None else state)
         if scale is not None:
             stepper.scale.fill_(scale)
         step, before = self.due[0].step, stepper.pack.weights.clone()
