@@ -153,6 +153,8 @@ class Experiment(Spec):
                 f"'{getattr(self.dataset, 'kind', '?')}' asks to {self.dataset.task}; "
                 f"models that can: {', '.join(able) or 'none'}"
             )
+        if why := self.model.refuses(self.dataset.task):
+            raise ValueError(why)
         return self
 
     def content(self) -> dict[str, Any]:

@@ -57,11 +57,10 @@ class EdgeStage(nn.Module):
     def __init__(self, spec: Options) -> None:
         super().__init__()
         widths = spec.edge_widths()
-        self.alongside = spec.order == "alongside"
         linear = spec.entry == "linear"
         self.entry = nn.Linear(len(spec.powers), widths[0], bias=False) if linear else nn.Identity()
         self.layers = nn.ModuleList(EdgeLayer(spec, width) for width in widths[:-1])
-        told = widths[1:] if self.alongside else widths[-1:]
+        told = widths[1:] if spec.order == "alongside" else widths[-1:]
         speaks = spec.layers > 0 and spec.edge_bias != "none"
         self.biases = nn.ModuleList(
             nn.Linear(width, spec.heads, bias=bias_counts(spec)) for width in (told if speaks else ())
@@ -69,12 +68,12 @@ class EdgeStage(nn.Module):
 
     def forward(self, walks: Tensor, real: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The last state, and edge biases [graphs, heads, nodes, nodes]: one a layer, or one of the last."""
-        state, states = self.entry(walks), []
-        for layer in self.layers:
+        state, biases, silent = self.entry(walks), [], len(self.layers) - len(self.biases)
+        for depth, layer in enumerate(self.layers):
             state = layer(state, real)
-            states.append(state)
-        told = states if self.alongside else states[-1:]
-        return state, [bias(each).movedim(-1, 1) for bias, each in zip(self.biases, told, strict=False)]
+            if depth >= silent:
+                biases.append(self.biases[depth - silent](state).movedim(-1, 1))
+        return state, biases
 
 
 def bias_counts(spec: Options) -> bool:

@@ -78,8 +78,8 @@ class EdgeTransformer(nn.Module):
         super().__init__()
         self.spec = spec
         self.asks_pairs = shape.pairs > 0
-        if not (spec.layers or self.asks_pairs):
-            raise LabError("an edge transformer without node layers cannot tell nodes apart", hint="raise model.layers")
+        if why := spec.refuses("classify_pairs" if self.asks_pairs else "classify_nodes"):
+            raise LabError(why, hint="raise model.layers")
         self.edges = EdgeStage(spec) if self.asks_pairs or spec.edge_bias != "none" else None
         self.nodes = NodeStage(spec, shape) if spec.layers else None
         node_width = spec.width if spec.layers else 0

@@ -15,6 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lab.data.batch import Shape
 from lab.errors import LabError
+from lab.spec.datasets import Pattern, Pyramid
+from lab.spec.experiment import Experiment
 from lab.spec.models import EdgeTransformer
 from lab.testing import CLASSIFY, PAIRS, check_model, check_off_levels, one_changed, settings_of, small_batch
 
@@ -218,8 +220,12 @@ def test_options_that_do_not_go_together_are_refused(options, says):
 
 
 def test_without_node_layers_nodes_cannot_be_told_apart():
+    spec = EdgeTransformer(layers=0)
     with pytest.raises(LabError, match="without node layers"):
-        EdgeTransformer(layers=0).build(CLASSIFY)
+        spec.build(CLASSIFY)
+    with pytest.raises(ValidationError, match="without node layers"):
+        Experiment(dataset=Pattern(), model=spec)
+    assert Experiment(dataset=Pyramid(), model=spec).model == spec
 
 
 def test_taps_show_pairs_and_nodes_row_by_row_with_what_attention_may_read():

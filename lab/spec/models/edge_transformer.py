@@ -105,6 +105,12 @@ class EdgeTransformer(ModelSpec):
             raise ValueError("edge_norm layer needs pairs of two channels or more: of one it leaves nothing")
         return self
 
+    def refuses(self, task: str) -> str:
+        """Nodes can only be told apart by node layers."""
+        if task == "classify_nodes" and not self.layers:
+            return "model.layers is 0: without node layers an edge transformer tells pairs of nodes only"
+        return ""
+
     def edge_widths(self) -> tuple[int, ...]:
         """Channels of a pair before the first edge layer and after each."""
         widths = [len(self.powers) if self.entry == "stack" else self.edge_width]

@@ -12,3 +12,7 @@ class ModelSpec(Family):
 
     noun: ClassVar[str] = "model"
     tasks: ClassVar[tuple[str, ...]] = ("classify_nodes",)
+
+    def refuses(self, task: str) -> str:
+        """Why these options do not suit one of the model's tasks; empty where they do."""
+        return ""
