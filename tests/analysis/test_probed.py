@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from probed_trials import BREAKS, EPOCH, FOUND, PARAMETERS, checkpointed, probed_study, rows, table
 
 from lab.analysis.alerts import alerts
+from lab.analysis.behind import behind
 from lab.analysis.checks import checks, invariances
 from lab.analysis.naming import Named
 from lab.analysis.probed import RUNNING, Grid, Probed, probed
@@ -141,6 +142,23 @@ def test_symptoms_lie_under_the_end_of_their_chain_of_causes() -> None:
     assert [alert.number for alert in told] == [1, 2, 3, 4]
     assert {each.finding.rule for each in told[1].symptoms} == {"grad_spike", "seesaw"}
     assert (told[2].finding.scope, [each.scope for each in told[2].elsewhere]) == ("a", ["b"])
+
+
+def test_the_readings_behind_a_finding_are_those_its_rule_reads_around_its_step() -> None:
+    side, update = seen(), seen().grid("gradients", "update_weight")
+    assert update is not None
+    loss = behind(side, Finding("initial_loss", "loss", 0))
+    assert [step for step, _ in loss] == list(range(25))
+    named = behind(side, Finding("dead_units", "layers.2.relu", 100))
+    assert 0 < len(named) < 75
+    assert named[0][1] == pytest.approx(0.1)
+    matrices = [update.names.index(name) for name in update.names if name in side.matrices]
+    middle = behind(side, Finding("update_high", "weight matrices", 120))
+    assert (middle[0][0], middle[-1][0]) == (70, 144)
+    assert middle[0][1] == pytest.approx(np.median(update.values[matrices, 70]))
+    carried = Finding("update_high", "weight matrices", 120, evidence=((1, 2.0), (2, 3.0)))
+    assert behind(side, carried) == carried.evidence
+    assert behind(side, Finding("of_a_plugin", "x", 3)) == ()
 
 
 def test_findings_that_explain_each_other_are_not_lost() -> None:

@@ -6,6 +6,7 @@
   const fine = matchMedia("(pointer: fine)");
   const bare = { displaylogo: false, responsive: true, displayModeBar: false, doubleClick: "autosize" };
   const WIDE = 660, NARROW = 315; // pixels of a figure on paper
+  const SLIM = 480, SHORT = 22; // pixels of a figure, and characters of its labels then
   const LIGHTER = [["#0072b2", "#4ba6e0"], ["rgba(0,114,178", "rgba(75,166,224"], ["#d55e00", "#f0813a"]];
   let isPaper = false, stretch = null, closed = [];
 
@@ -22,6 +23,12 @@
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const isOverSteps = (plot) => figures[plot.dataset.figure].layout.meta === "steps";
 
+  // Long labels leave a slim figure no room: their ends tell the most.
+  const shorten = (axis) => {
+    if (axis?.type !== "category") return;
+    axis.ticktext = axis.ticktext.map((each) => (each.length > SHORT ? `…${each.slice(1 - SHORT)}` : each));
+  };
+
   // A figure in the colours of what it stands on, as wide as a sheet of paper where it is to be printed.
   const painted = (plot) => {
     let told = JSON.stringify(figures[plot.dataset.figure]);
@@ -35,6 +42,7 @@
     }
     layout.width = !isPaper ? plot.clientWidth : plot.closest(".panels") ? NARROW : WIDE;
     if (isOverSteps(plot) && stretch && !isPaper) layout.xaxis.range = stretch;
+    if (layout.width < SLIM) shorten(layout.yaxis);
     layout.dragmode = isOverSteps(plot) && fine.matches ? "zoom" : false;
     return [data, layout];
   };

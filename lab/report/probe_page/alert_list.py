@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 
 from lab.analysis.alerts import Alert
+from lab.analysis.behind import Series, behind
 from lab.analysis.probed import Probed
 from lab.report.markup import folded, tag, terms, text
 from lab.report.numbers import count, plain
@@ -33,7 +34,7 @@ def _alert(probed: Probed, alert: Alert) -> str:
     chip = tag("span", "i" if alert.is_remark else text(alert.number), class_=f"chip {finding.level}")
     head = tag("p", chip, " ", tag("b", text(_rule(finding))), " ", _where(finding), class_="said")
     told = terms([("Likely", _sentence(finding.means)), ("To do", _sentence(finding.remedy))])
-    body = tag("p", text(_sentence(finding.says)) + _elsewhere(alert)) + _curve(finding) + told
+    body = tag("p", text(_sentence(finding.says)) + _elsewhere(alert)) + _curve(finding, behind(probed, finding)) + told
     body += _replay(probed, finding)
     return tag("li", head, body, _symptoms(alert.symptoms), class_=finding.level)
 
@@ -90,30 +91,26 @@ def _sentence(words: str) -> str:
     return f"{told[:1].upper()}{told[1:]}{'' if not told or told[-1] in '.!?' else '.'}"
 
 
-def _curve(finding: Finding) -> str:
-    """The readings behind a finding as a small curve, with the threshold as a dashed line."""
-    told = [(step, value) for step, value in finding.evidence if math.isfinite(value)]
+def _curve(finding: Finding, series: Series) -> str:
+    """The readings behind a finding as a small curve: the threshold dashed, a dot where the rule spoke."""
+    told = [(step, value) for step, value in series if math.isfinite(value)]
     if len(told) < 2:
         return ""
-    limit = finding.threshold if finding.threshold is not None and math.isfinite(finding.threshold) else None
-    values = [value for _, value in told]
+    steps, values = zip(*told, strict=True)
     is_log = min(values) > 0 and max(values) > WIDE * min(values)
-    seen = values + ([limit] if limit is not None and (limit > 0 or not is_log) and _is_near(limit, values) else [])
-    heights = [math.log10(value) if is_log else value for value in seen]
-    low, high = min(heights), max(heights)
-    first, last = told[0][0], told[-1][0]
-    across = [3 + (WIDTH - 6) * (step - first) / max(1, last - first) for step, _ in told]
-    down = [3 + (HEIGHT - 6) * (1 - (each - low) / ((high - low) or 1)) for each in heights]
-    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across, down, strict=False))
-    line = tag("polyline", points=points)
-    dashed = (
-        tag("line", x1="0", x2=str(WIDTH), y1=f"{down[-1]:.1f}", y2=f"{down[-1]:.1f}")
-        if len(seen) > len(values)
-        else ""
-    )
-    says = f"from {plain(values[0])} at step {first:,} to {plain(values[-1])} at step {last:,}"
-    says += f"; threshold {plain(limit)}" if limit is not None else ""
-    drawing = tag("svg", line, dashed, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=says)
+    limit = finding.threshold
+    is_drawn = limit is not None and (limit > 0 or not is_log) and _is_near(limit, values)
+    heights = [math.log10(each) if is_log else each for each in (*values, *([limit] if is_drawn else []))]
+    low, span = min(heights), (max(heights) - min(heights)) or 1.0
+    across = [3 + (WIDTH - 6) * (step - steps[0]) / max(1, steps[-1] - steps[0]) for step in steps]
+    down = [3 + (HEIGHT - 6) * (1 - (each - low) / span) for each in heights]
+    spoke = min(range(len(steps)), key=lambda place: abs(steps[place] - finding.step))
+    dashed = tag("line", x1="0", x2=str(WIDTH), y1=f"{down[-1]:.1f}", y2=f"{down[-1]:.1f}") if is_drawn else ""
+    line = tag("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across, down, strict=False)))
+    dot = tag("circle", cx=f"{across[spoke]:.1f}", cy=f"{down[spoke]:.1f}", r="3")
+    says = f"from {plain(values[0])} at step {steps[0]:,} to {plain(values[-1])} at step {steps[-1]:,}"
+    says += f"; threshold {plain(limit)}" if limit is not None and math.isfinite(limit) else ""
+    drawing = tag("svg", dashed, line, dot, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=says)
     return tag("p", drawing, tag("span", text(says)), class_="spark")
 
 

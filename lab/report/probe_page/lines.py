@@ -14,6 +14,7 @@ from lab.analysis.table import Floats
 from lab.analysis.timeline import profiles, thinned
 from lab.report.probe_page.marks import over_steps
 from lab.report.theme import BLUE, DASHES, GREEN, GREY, MARKS, ORANGE, PALETTE, VERMILION, faded, figure, words
+from lab.spec.rules.gradients import GradWeightBand, UpdateHigh, UpdateLow
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -22,9 +23,9 @@ Drawn: TypeAlias = "Figure | None"
 Reading = Callable[[Probed], Grid | None]
 """What is drawn of a trial."""
 TALL = 250
-BAND = (1e-3, 1e-1)
+BAND = (GradWeightBand().low, GradWeightBand().high)
 """Where the median of gradient over weight lies in a run that learns well."""
-MOVES = (1e-5, 5e-2)
+MOVES = (UpdateLow().under, UpdateHigh().lasting)
 """Where the median of update over weight lies in a run that learns at all and is not torn about."""
 WIDE = 20.0
 """The ratio of heights from which an axis goes by powers of ten."""
