@@ -94,10 +94,11 @@ TASKS: dict[str, Task] = {
 def line_beside(line: str, score: str) -> str:
     """What a known line of the data is called beside a score (split.name); empty where it speaks of another one.
 
-    "plain_acc: majority" speaks of plain_acc, a name without a colon of a task's main score.
+    "plain_acc: majority" speaks of plain_acc, "test.acc: always no" of acc on the test graphs only, and a name without
+    a colon of a task's main score.
     """
     about, _, name = line.rpartition(": ")
     asked = score.partition(".")[2]
     if about:
-        return name if asked == about else ""
+        return name if about in (asked, score) else ""
     return line if asked in {"acc_batches", *(task.main for task in TASKS.values())} else ""

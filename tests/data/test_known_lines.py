@@ -110,17 +110,19 @@ def test_published_scores_are_told_of_the_published_kind_of_graphs_only() -> Non
 
 
 def test_looking_up_is_the_line_of_pyramids() -> None:
-    lines = pair_lines(Pyramid(base=10, valid_base=13, test_base=11).build(0))
-    assert lines["always no"] == pytest.approx(2 / 3, abs=0.001)
-    assert lines["look-up, 5 powers"] == pytest.approx(0.825, abs=5e-4)
-    assert lines["look-up, 10 powers"] == pytest.approx(0.783, abs=5e-4)
-    assert lines["false_positives: always yes"] == lines["always no"]
+    lines = pair_lines(Pyramid(base=10, valid_base=14, test_base=11).build(0))
+    assert lines["test.acc: always no"] == pytest.approx(2 / 3, abs=0.001)
+    for split, told in (("train", 0.845), ("test", 0.825), ("valid", 0.780)):
+        assert lines[f"{split}.acc: look-up, 5 powers"] == pytest.approx(told, abs=5e-4)
+    assert lines["test.acc: look-up, 10 powers"] == pytest.approx(0.783, abs=5e-4)
+    assert lines["test.false_positives: always yes"] == lines["test.acc: always no"]
 
 
 def test_looking_up_knows_mirrors_of_lines_that_it_has_seen_only() -> None:
     lines = pair_lines(Lines(sizes=(2, 9), test_sizes=(10, 10)).build(0))
-    assert lines["always no"] == pytest.approx(0.9 - 0.1)
-    assert all(0.7 < value < 0.95 for name, value in lines.items() if name.startswith("look-up"))
+    assert lines["test.acc: always no"] == pytest.approx(0.9 - 0.1)
+    assert all(0.7 < value < 0.95 for name, value in lines.items() if name.startswith("test.acc: look-up"))
+    assert lines["train.acc: look-up, 10 powers"] == pytest.approx(0.958, abs=5e-4)
 
 
 def test_revealed_nodes_are_all_that_tokens_tell_of_a_colouring() -> None:

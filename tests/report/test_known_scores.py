@@ -38,6 +38,8 @@ def report(tmp_path: Path) -> Report:
         ("chance", "cost.seconds", ""),
         ("plain_acc: largest class", "valid.plain_acc", "largest class"),
         ("plain_acc: largest class", "valid.acc", ""),
+        ("test.acc: always no", "test.acc", "always no"),
+        ("test.acc: always no", "valid.acc", ""),
     ],
 )
 def test_a_line_stands_beside_the_score_it_speaks_of(line: str, score: str, shown: str) -> None:

@@ -21,7 +21,7 @@ class DatasetSpec(Family):
     task: ClassVar[str] = "classify_nodes"
     known: ClassVar[str] = ""
     """Where its floors are worked out, as "module:name": scores that need no network. A name such as
-    "plain_acc: majority" speaks of that score, one without a colon of the task's main score."""
+    "plain_acc: majority" or "test.acc: majority" speaks of that score, one without a colon of the main score."""
 
     draw: Annotated[Draw, factor()] = "fixed"
     """One draw of the data for all seeds, or a fresh one `per_seed`."""
