@@ -55,7 +55,7 @@ CASES: dict[str, tuple[list[np.ndarray], list[np.ndarray]]] = {
     "no_gradient": ([noisy(0.1)], []),
     "update_high": ([noisy(2e-3, 0.5), noisy(0.03)], [noisy(0.5), noisy(0.08)]),
     "update_low": ([noisy(1e-3), noisy(3e-5)], [noisy(1e-7)]),
-    "grad_weight_band": ([noisy(1e-2, 0.5)], [noisy(1e-5), noisy(0.5)]),
+    "grad_weight_band": ([noisy(1e-2, 0.5)], [noisy(1e-5), noisy(5.0)]),
     "grad_spike": ([noisy(1.0, 0.5), noisy(1.0, 0.01)], [JUMPS * noisy(1.0)]),
     "grad_growth": ([noisy(1.0) * np.linspace(1, 10, STEPS)], [noisy(1.0) * np.logspace(0, 2, STEPS)]),
     "vanishing": ([noisy(0.1)], [noisy(1e-9)]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from lab.records.rules.facts import Facts
 from lab.records.rules.updates import MATRICES, of_matrices
 from lab.records.rules.watcher import Rows, Watch, medians, middles, of_all, rows, total
 from lab.records.rules.windows import Streak, Window
-from lab.spec.rules import Finding, GradGrowth, GradSpike, GradWeightBand
+from lab.spec.rules import Finding, GradGrowth, GradSpike, GradWeightBand, Severity
 
 EARLY = (50, 150)
 """Steps whose median a tensor is compared with."""
@@ -34,22 +35,29 @@ class BandWatch(Watch[GradWeightBand]):
 
     def see(self, chunks: Sequence[Chunk]) -> Iterator[Finding]:
         """What these readings show."""
-        spec = self.spec
+        far = self.spec.far
         for told in of_matrices(chunks, "grad_weight", self.facts):
             middle = medians(told)
-            seen = ~np.isnan(middle)
-            outside = (middle[seen] < spec.low) | (middle[seen] > spec.high)
-            held = self.outside.held([MATRICES], outside[:, None])
-            says = f"the median grad/weight was outside {spec.low:g} .. {spec.high:g} for {spec.steps} steps"
-            ends = np.where(middle[seen] < spec.low, spec.low, spec.high)
-            for each in self.hits(of_all(told.steps[seen], middle[seen], MATRICES), held, says, threshold=None):
-                at = int(np.flatnonzero(told.steps[seen] == each.step)[0])
-                yield self.found(each.scope, each.step, middle[seen][at], threshold=float(ends[at]), says=says)
+            series = of_all(told.steps[~np.isnan(middle)], middle[~np.isnan(middle)], MATRICES)
+            yield from self._outside(series, 1.0, "info")
+            yield from self._outside(series, far, self.spec.level)
         for told in rows(chunks, "gradients", "grad_weight"):
             yield from self._drifts(told.only(lambda name: not self.facts.is_exempt(name)))
 
+    def _outside(self, series: Rows, far: float, level: Severity) -> Iterator[Finding]:
+        """Where the median left the band, made wider by a factor."""
+        spec, values = self.spec, series.values
+        low, high = spec.low / far, spec.high * far
+        held = self.outside.held([f"{MATRICES} {far:g}"], (values < low) | (values > high))
+        says = f"the median grad/weight was outside {low:g} .. {high:g} for {spec.steps} steps"
+        for each in self.hits(series, held, says, threshold=None, level=level):
+            yield replace(each, threshold=low if each.value is not None and each.value < low else high)
+
     def _drifts(self, told: Rows) -> Iterator[Finding]:
-        """Tensors whose median has left that of their early steps; looked at every so many readings."""
+        """Tensors whose median rose far over that of their early steps; looked at every so many readings.
+
+        That it falls is how runs settle, and how biases grow from zero.
+        """
         key = "|".join(told.names)
         early, late = self.early.setdefault(key, []), self.late.setdefault(key, [])
         early += told.values[(told.steps >= EARLY[0]) & (told.steps < EARLY[1])].tolist()
@@ -64,11 +72,9 @@ class BandWatch(Watch[GradWeightBand]):
 
     def _drifted(self, names: Sequence[str], step: int, start: np.ndarray, now: np.ndarray) -> Iterator[Finding]:
         far = (start > 0) & (now > 0)
-        far[far] = np.abs(np.log(now[far] / start[far])) > np.log(self.spec.drift)
+        far[far] = now[far] > self.spec.drift * start[far]
         for place in np.flatnonzero(far).tolist():
-            says = (
-                f"its grad/weight moved more than {self.spec.drift:g} times from {start[place]:.2g}, its early median"
-            )
+            says = f"its grad/weight rose to more than {self.spec.drift:g} times {start[place]:.2g}, its early median"
             bound = start[place] * self.spec.drift
             yield self.found(names[place], step, now[place], threshold=bound, says=says, level="info")
 

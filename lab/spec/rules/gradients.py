@@ -75,14 +75,17 @@ class UpdateLow(RuleSpec):
 
 
 class GradWeightBand(RuleSpec):
-    """Fires when the median grad/weight of the matrices leaves its band; information where one tensor drifts."""
+    """Fires when the median grad/weight of the matrices is far outside its band.
+
+    That it is outside at all, and that a single tensor's has risen far, is told as information.
+    """
 
     kind: Literal["grad_weight_band"] = "grad_weight_band"
     code: ClassVar[str] = "lab.records.rules.bands:BandWatch"
     number: ClassVar[str] = "R10"
     reads: ClassVar[str] = "gradients.grad_weight"
     why: ClassVar[str] = (
-        "Medians of sound runs lie in 5e-3 .. 7e-2; single tensors spread far wider, so they only drift."
+        "Medians of sound runs lie in 5e-3 .. 7e-2, of tiny models up to 0.2; single tensors spread far wider."
     )
     means: ClassVar[str] = "Gradients and weights are out of proportion: norm placement or initialisation."
     remedy: ClassVar[str] = "Look at the map of ratios for the layers that differ; mind norms and initial scales."
@@ -90,10 +93,12 @@ class GradWeightBand(RuleSpec):
     """The band begins here ..."""
     high: Positive = 1e-1
     """... and ends here."""
+    far: Factor = 10.0
+    """Times beyond either end that make it an alert."""
     steps: Count = 50
     """Steps in a row outside."""
     drift: Factor = 10.0
-    """How far a tensor may drift from its own median of steps 50 to 150."""
+    """How many times a tensor may rise over its own median of steps 50 to 150."""
 
 
 class GradSpike(RuleSpec):
