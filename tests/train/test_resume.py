@@ -158,7 +158,7 @@ def test_a_trial_that_was_through_still_tells_what_its_steps_met(
     monkeypatch.setattr(Pattern, "build", lambda *_: replace(data, splits={**data.splits, "train": one_class}))
     said = experiment(training={"epochs": 2})
     first = run(said, checkpoints=tmp_path)
-    assert [finding.rule for finding in first.findings] == ["one_class_batches"]
+    assert "one_class_batches" in [finding.rule for finding in first.findings]
     assert run(said, checkpoints=tmp_path).findings == first.findings
 
 
