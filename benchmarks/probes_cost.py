@@ -2,8 +2,9 @@
 
     python benchmarks/probes_cost.py [--rounds 30] [--table levels|others|alone|size]
 
-Each round takes one step of every arm on the same batch, in an order that rotates; told are CPU-time medians,
-the median of the rounds' ratios to the arm without probes with its quartiles, and what the dispatcher saw.
+Each round takes one step of every arm on the same batch, in an order that rotates. Steps are of several kinds, by what
+is read on them; each kind is taken equally often, and a ratio to the arm without probes is the median over its rounds,
+the kinds weighed by their share of all steps once the governor has settled. Times are CPU time of the process.
 Where `wandb` is installed its `watch` is an arm of the second table; to install it beside the project:
 
     pip install --target build/wandb wandb && PYTHONPATH=build/wandb python benchmarks/probes_cost.py --table others
@@ -16,6 +17,7 @@ import importlib.util
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median, quantiles
@@ -31,7 +33,7 @@ from lab.data.batching import Prepared, epoch_batches
 from lab.probes.probe import RING, Subject
 from lab.probes.recorder import Recorder
 from lab.spec.experiment import Experiment
-from lab.spec.probes import LEVELS, Activations, Attention, Gradients, ProbeSpec, at_level
+from lab.spec.probes import LEVELS, Gradients, Inputs, Padding, ProbeSpec, at_level
 from lab.train.build import build_model
 from lab.train.learner import Learner
 from lab.train.pack import Pack
@@ -51,6 +53,9 @@ EPOCH = 313
 """Steps of an epoch of PATTERN, over which the checks of padding are spread."""
 
 
+Due = tuple[bool, ...]
+
+
 class Arm:
     """One model that is stepped, and what looks at it."""
 
@@ -67,19 +72,31 @@ class Arm:
         """What another tool does once a step is taken."""
         self.model.train()
 
-    def step(self, batch: Any) -> float:
-        """CPU milliseconds of one step; readings are flushed and epochs end as often as in the loop."""
+    def step(self, batch: Any, step: int) -> float:
+        """CPU milliseconds of a step by this number; readings are flushed as often as in the loop."""
         started = time.process_time()
-        self.stepper.step(self.taken, [[batch]])
+        self.stepper.step(step, [[batch]])
         if self.after is not None:
-            self.after(self.taken)
+            self.after(step)
         self.taken += 1
-        if self.taken % EPOCH == 0:
-            self.recorder.after_epoch(self.taken // EPOCH, self.taken - 1)
         if self.taken % RING == 0:
             self.recorder.flush()
             self.stepper.read(0)
         return (time.process_time() - started) * 1000
+
+    def due(self, step: int) -> Due:
+        """Which readings fall on a step besides those of every step."""
+        specs = [probe.spec for probe in self.recorder.probes]
+        zeros = [step % (spec.every * spec.zeros_every) == 0 for spec in specs if isinstance(spec, Gradients)]
+        inputs = [step % spec.every == 0 for spec in specs if isinstance(spec, Inputs)]
+        own = [probe.cadence.is_due(step) for probe in self.recorder.probes if hasattr(probe, "cadence")]
+        return *zeros, *inputs, *own
+
+    def kinds_of_steps(self) -> dict[Due, tuple[float, int]]:
+        """Every such kind of step, with its share of all steps and one that is of it."""
+        late = range(1_000, 4_000)
+        shares = Counter(map(self.due, late))
+        return {due: (shares[due] / len(late), next(step for step in late if self.due(step) == due)) for due in shares}
 
 
 def naive(arm: Arm) -> None:
@@ -103,10 +120,10 @@ def watched(arm: Arm, every: int, what: str) -> None:
     """`wandb.watch`, without a network, logging the loss at each step as its guide does."""
     import wandb
 
-    folder = tempfile.mkdtemp()
-    run = wandb.init(mode="offline", dir=folder, project="cost", reinit="create_new", settings={"silent": True})
-    run.watch(arm.model, log=what, log_freq=every)
-    arm.after = lambda step: run.log({"loss": arm.stepper.losses.sum()})
+    if wandb.run is None:
+        wandb.init(mode="offline", dir=tempfile.mkdtemp(), project="cost", settings={"silent": True})
+    wandb.watch(arm.model, log=what, log_freq=every)
+    arm.after = lambda step: wandb.log({"loss": arm.stepper.losses.sum()})
 
 
 class Counting(TorchDispatchMode):
@@ -122,38 +139,45 @@ class Counting(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def counted(arm: Arm, batch: Any, *, due: bool) -> str:
-    """Operations and waits of a step between two flushes, on which forward probes read or not."""
-    before = arm.taken
-    arm.taken = 19 if due else 5_003  # The first steps are all read.
+def counted(arm: Arm, batch: Any, step: int) -> str:
+    """Operations and waits of a step, flushes apart."""
     with Counting() as counting:
-        arm.stepper.step(arm.taken, [[batch]])
+        arm.stepper.step(step, [[batch]])
         if arm.after is not None:
-            arm.after(arm.taken)
+            arm.after(step)
     arm.recorder.flush()
-    arm.taken = before
     return f"{counting.operations} / {counting.waits}"
 
 
-def measured(arms: Mapping[str, Arm], batches: Sequence[Any], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of every step of every arm; the first 24 are not counted."""
-    took: dict[str, list[float]] = {name: [] for name in arms}
+def measured(arms: Mapping[str, Arm], batches: Sequence[Any], rounds: int) -> dict[str, list[tuple[Due, float]]]:
+    """Kind and milliseconds of the steps of every arm, each kind as often as any; the first steps are not counted."""
+    took: dict[str, list[tuple[Due, float]]] = {name: [] for name in arms}
+    for turn in range(24):
+        for arm in arms.values():
+            arm.step(batches[turn % len(batches)], turn)
+    for arm in arms.values():
+        arm.recorder.flush()
+    kinds = {name: list(arm.kinds_of_steps().items()) for name, arm in arms.items()}
     names = list(arms)
-    for turn in range(24 + rounds):
+    for turn in range(rounds):
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
-            took[name].append(arms[name].step(batches[turn % len(batches)]))
-        if turn == 23:
-            for arm in arms.values():
-                arm.recorder.flush()
-    return {name: times[24:] for name, times in took.items()}
+            due, (_, step) = kinds[name][turn % len(kinds[name])]
+            took[name].append((due, arms[name].step(batches[turn % len(batches)], step)))
+    return took
 
 
-def spread(times: Sequence[float], base: Sequence[float]) -> str:
-    """The ratio of two arms: of means, since readings fall on some steps only, and the quartiles of blocks of ten."""
-    blocks = [sum(times[at : at + 10]) / sum(base[at : at + 10]) for at in range(0, len(times) - 9, 10)]
-    low, middle, high = quantiles(blocks, n=4)
-    return f"{middle:.3f} ({low:.3f} to {high:.3f})"
+def compared(arm: Arm, took: Sequence[tuple[Due, float]], base: Sequence[tuple[Due, float]]) -> tuple[str, str, str]:
+    """Ratio to the bare arm over all steps, with quartiles; that of the commonest kind of step, and of the dearest."""
+    ratios: dict[Due, list[float]] = {}
+    for (due, own), (_, bare) in zip(took, base, strict=True):
+        ratios.setdefault(due, []).append(own / bare)
+    shares = {due: share for due, (share, _) in arm.kinds_of_steps().items()}
+    low, middle, high = (
+        sum(share * quantiles(ratios[due], n=4)[at] for due, share in shares.items()) for at in range(3)
+    )
+    common, dear = max(shares, key=lambda due: shares[due]), max(ratios, key=lambda due: median(ratios[due]))
+    return f"{middle:.3f} ({low:.3f} to {high:.3f})", f"{median(ratios[common]):.3f}", f"{median(ratios[dear]):.3f}"
 
 
 def setting(model: Mapping[str, Any], graphs: int = 256) -> tuple[Experiment, Any]:
@@ -171,8 +195,10 @@ def batches_of(arm: Arm, data: Any) -> list[Any]:
 
 def compare(title: str, make: Callable[[Experiment, Any], dict[str, Arm]], rounds: int, names: Sequence[str]) -> None:
     """Print a table of arms against the first of them."""
-    print(f"\n| {title} | ms | ratio (quartiles) | ops / waits of a step | of one that is read | read every |")
-    print("|---|---|---|---|---|---|")
+    print(
+        f"\n| {title} | ms | ratio (quartiles) | of most steps | of dearest | ops / waits | of dearest | read every |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for name in names:
         said, data = setting(MODELS[name])
         arms = make(said, data)
@@ -182,10 +208,15 @@ def compare(title: str, make: Callable[[Experiment, Any], dict[str, Arm]], round
         base = next(iter(took.values()))
         for label, arm in arms.items():
             every = [str(probe.cadence.interval) for probe in arm.recorder.probes if hasattr(probe, "cadence")]
-            counts = counted(arm, batches[0], due=False), counted(arm, batches[0], due=True)
-            ratio = "1" if arm is first else spread(took[label], base)
-            told = [f"{name}: {label}", f"{median(took[label]):.1f}", ratio, *counts, ", ".join(every)]
-            print("| " + " | ".join(told) + " |", flush=True)
+            kinds = arm.kinds_of_steps()
+            common = max(kinds.values())[1]
+            ratios = ("1", "", "") if arm is first else compared(arm, took[label], base)
+            counts = counted(arm, batches[0], common), counted(arm, batches[0], 12_000_000)
+            middle = median(own for _, own in took[label])
+            print(
+                "| " + " | ".join([f"{name}: {label}", f"{middle:.1f}", *ratios, *counts, ", ".join(every)]) + " |",
+                flush=True,
+            )
 
 
 def levels(said: Experiment, data: Any) -> dict[str, Arm]:
@@ -208,25 +239,23 @@ def others(said: Experiment, data: Any) -> dict[str, Arm]:
     return arms
 
 
-def alone(readings: int = 60) -> None:
-    """Print what one reading takes by itself, the difference of steps with and without it."""
-    print("\n| one reading, ms | gradients | activations | attention | padding |\n|---|---|---|---|---|")
+def alone() -> None:
+    """Print what a check of padding takes against a step, and what it adds to each step of an epoch."""
+    print("\n| check of padding | ms | in steps | ratio, spread over an epoch of PATTERN |\n|---|---|---|---|")
     for name, model in MODELS.items():
         said, data = setting(model, 64)
-        specs = [Gradients()], [Activations(every=1, max_overhead=1)], [Attention(every=1, max_overhead=1)]
-        arms = {str(place): Arm(said, data, probes) for place, probes in enumerate([[], *specs])}
-        batches = batches_of(arms["0"], data)
-        took = measured(arms, batches, readings)
-        costs = [median(np.subtract(took[label], took["0"])) for label in ("1", "2", "3")]
-        checks = []
-        arm = Arm(said, data, [at_level("normal")[-1]])
-        for turn in range(5):
+        arm = Arm(said, data, [Padding()])
+        batches, checks, steps = batches_of(arm, data), [], []
+        for turn in range(9):
             arm.recorder.after_epoch(turn, turn)
             started = time.process_time()
             arm.recorder.before_step(turn, [batches[0]])
             checks.append((time.process_time() - started) * 1000)
             arm.recorder.flush()
-        print(f"| {name} | " + " | ".join(f"{cost:.2f}" for cost in [*costs, median(checks)]) + " |", flush=True)
+            steps.append(arm.step(batches[0], turn))
+        check, step = median(checks), median(steps)
+        told = f"{check:.1f}", f"{check / step:.2f}", f"{1 + check / step / EPOCH:.4f}"
+        print(f"| {name} | " + " | ".join(told) + " |", flush=True)
 
 
 def size(steps: int = 10_000) -> None:
@@ -241,16 +270,13 @@ def size(steps: int = 10_000) -> None:
 def _bytes(said: Experiment, data: Any, level: Any, steps: int) -> int:
     """Readings of 64 real steps, repeated with a jitter that no encoding can guess."""
     arm, chance = Arm(said, data, at_level(level)), np.random.default_rng(0)
-    for batch in batches_of(arm, data) * 20:
-        arm.step(batch)
+    for step, batch in enumerate(batches_of(arm, data) * 20):
+        arm.step(batch, step)
     for each in arm.recorder.probes:
         if hasattr(each, "cadence"):
             each.cadence.interval = each.spec.every
-    arm.taken = 20
-    told = []
-    for batch in batches_of(arm, data) * 43:
-        arm.stepper.step(arm.taken, [[batch]])
-        arm.taken += 1
+    for step, batch in enumerate(batches_of(arm, data) * 43, start=20):
+        arm.stepper.step(step, [[batch]])
     arm.recorder.flush()
     told = [chunk for chunk in arm.recorder.fresh if len(chunk.steps) > 1]
     table = Recorder(at_level(level), arm_subject(arm), planned_steps=steps)
