@@ -29,6 +29,8 @@ MOVES = (UpdateLow().under, UpdateHigh().lasting)
 """Where the median of update over weight lies in a run that learns at all and is not torn about."""
 WIDE = 20.0
 """The ratio of heights from which an axis goes by powers of ten."""
+FEW = 2.5
+"""Powers of ten that an axis needs marks between."""
 MOST_LINES = 12
 """Lines of one figure."""
 DEPTHS = (BLUE, "#3f8fbf", "#7fa6ad", "#b3a56f", "#d9a12b", "#e08a16", VERMILION)
@@ -45,16 +47,9 @@ def loss(probed: Probed) -> Drawn:
         traces.append(_line(steps, list(told), BLUE, "validation", mark=MARKS[0] if len(told) < 40 else ""))
     if not traces:
         return None
-    drawn = _drawn(traces)
     if math.isfinite(guess := probed.facts.label_entropy):
-        note = {"text": "guessing", "font": {"size": 10}, "xanchor": "right"}
-        drawn.add_hline(
-            y=guess,
-            line={"color": GREY, "width": 1, "dash": "dot"},
-            annotation=note,
-            annotation_position="bottom right",
-        )
-    return over_steps(drawn, probed)
+        traces.append(_line([0, probed.steps - 1], [guess, guess], GREY, "of guessing", dash="dot"))
+    return over_steps(_drawn(traces), probed)
 
 
 def rate(probed: Probed) -> Drawn:
@@ -168,14 +163,18 @@ def scale(figures: Sequence[Figure]) -> None:
     for each in figures:
         each.update_yaxes(type="log" if is_wide else "linear", range=[ends[0] - air, ends[1] + air])
         if is_wide:
-            each.update_yaxes(**_powers(math.floor(ends[0]), math.ceil(ends[1])))
+            each.update_yaxes(**_powers(*ends))
 
 
-def _powers(low: int, high: int) -> dict[str, Any]:
-    """Marks at powers of ten, no more than a handful."""
-    told = range(low, high + 1, max(1, round((high - low) / 6)))
-    texts = [f"10<sup>{power}</sup>".replace("-", "\N{MINUS SIGN}") for power in told]
-    return {"tickvals": [10.0**power for power in told], "ticktext": texts}
+def _powers(low: float, high: float) -> dict[str, Any]:
+    """Marks at powers of ten, no more than a handful; between them too where there are few."""
+    first, last = math.floor(low), math.ceil(high)
+    if high - low <= FEW:
+        told = [each * 10.0**power for power in range(first, last + 1) for each in (1, 2, 5)]
+        return {"tickvals": told, "ticktext": [f"{each:g}" for each in told]}
+    powers = range(first, last + 1, max(1, round((last - first) / 6)))
+    texts = [f"10<sup>{power}</sup>".replace("-", "\N{MINUS SIGN}") for power in powers]
+    return {"tickvals": [10.0**power for power in powers], "ticktext": texts}
 
 
 def _heights(drawn: Figure) -> Iterator[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -11,16 +12,11 @@ from lab.records.record import FAILED
 from lab.report.numbers import count
 from lab.report.probe_page.lines import BAND
 
-LEVELS = (
-    ("gradients", "gradients", "light"),
-    ("evaluation", "recall and predicted share by class", "light"),
-    ("inputs", "the inputs and the mode", "light"),
-    ("activations", "activations", "normal"),
-    ("attention", "attention", "normal"),
-    ("padding", "padding and invariance", "normal"),
+LEVELS: tuple[tuple[str, Mapping[str, str]], ...] = (
+    ("light", {"evaluation": "recall and predicted share by class", "inputs": "the inputs and the mode"}),
+    ("normal", {"activations": "activations", "attention": "attention", "padding": "padding and invariance"}),
 )
-"""Probe, what it shows, and the least level that switches it on."""
-ORDER = ("light", "normal", "full")
+"""The level that switches probes on, and what each of them shows."""
 
 
 def sentences(probed: Probed) -> tuple[str, ...]:
@@ -44,16 +40,14 @@ def wrong(probed: Probed) -> str:
 
 
 def missing(probed: Probed) -> str:
-    """Which probes read nothing, and which level would switch them on."""
-    left = [(says, level) for probe, says, level in LEVELS if probe not in probed.probes]
+    """What no probe of a level has read, and the level that would; what a model has none of is not missing."""
+    left = [(level, probes) for level, probes in LEVELS if not probed.probes & probes.keys()]
     if not left:
         return ""
-    level = max((level for _, level in left), key=ORDER.index)
-    told = [says for says, _ in left]
-    listed = f"{', '.join(told[:-1])} and {told[-1]}" if len(told) > 1 else told[0]
+    told = [says for _, probes in left for says in probes.values()]
     return (
-        f"Nothing was read of {listed}. `probes: {level}` in the experiment's file adds what the model has of it; "
-        "`probes: full` reads it at every step."
+        f"Nothing was read of {', '.join(told[:-1])} and {told[-1]}. `probes: {left[-1][0]}` in the experiment's file "
+        "adds what the model has of it; `probes: full` reads it at every step."
     )
 
 
