@@ -77,7 +77,7 @@ def _beside(exact: Row, told: Row) -> tuple[str, ...]:
 
 
 def _draw(picture: Path, bases: Sequence[int], fields: Sequence[int]) -> None:
-    from lab.report.structure import page
+    from lab.report.structure_page import page
 
     every = range(max(fields) + 1)
     exact, trap = ([row for base in bases for row in rows(base, every, float32=it)] for it in (False, True))

@@ -9,20 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab.exact.lattices import Integers, Lattice, pyramid
+from lab.exact.look_up import look_up
 from lab.exact.walk_classes import Row, kinds, tallies
 from lab.exact.walks import integers, residues, scale
-from lab.report.canvas import Drawings, lead
-from lab.report.markup import table, tag, text
-from lab.report.page import document
-from lab.report.sheets import Head, Sheet, value, words
 from lab.report.theme import BLUE, DASHES, GREY, MARKS, PALETTE, VERMILION, figure
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure, Scatter
 
-LARGEST_DRAWN = 30
-"""Base of the largest pyramid whose nodes are drawn."""
 FIRST_SHOWN = 4
+POWERS = range(1, 13)
 SYMBOLS = {"alike": "circle", "apart": "square", "ambiguous": "star", "out of reach": "x-thin-open"}
 
 
@@ -36,49 +32,6 @@ class View:
     """[nodes]: how many ordered pairs of the graph are of that kind."""
     standing: list[str]
     """Of each pair: alike, apart, ambiguous or out of reach."""
-
-
-def page(table_of: Sequence[Row], trap: Sequence[Row], *, base: int, field: int) -> str:
-    """One self-contained file: the walk classes of a pyramid, their number by field, the reach, and the table."""
-    canvas = Drawings()
-    drawn = min(base, LARGEST_DRAWN)
-    parts = [
-        tag("h1", text(f"Walk vectors in pyramids, exactly: base {base}")),
-        lead(
-            "A pair of nodes is known by its walk vector. Where pairs of one colour and of two share one, nobody can "
-            "tell them apart; where floats are compared, rounding makes kinds that are not there."
-        ),
-        tag("h2", text(f"What the middle node of a pyramid of base {drawn} sees")),
-        lead(
-            "A circle is of the same colour as the middle node, a square of another; a star cannot be told, as its "
-            "walk vector occurs with both; a cross is out of reach. The lighter, the more pairs share the walk vector."
-        ),
-        canvas.draw(view(drawn, field), "A pyramid; each node is coloured by how many pairs share its walk vector."),
-        tag("h2", text("Kinds of walk vectors by receptive field")),
-        canvas.draw(multiplied(table_of, trap), "Number of kinds by field, exact and in float32, a line a base."),
-        tag("h2", text("Reach")),
-        canvas.draw(reached(table_of), "Share of ordered pairs within the field, a line a base."),
-        table(sheet(table_of), "exact"),
-    ]
-    return document(f"Walk vectors, base {base}", tag("main", tag("article", *parts)), canvas)
-
-
-def sheet(rows: Sequence[Row]) -> Sheet:
-    """The table of kinds, as a page shows it."""
-    heads = ("base", "field", "nodes", "kinds", "ambiguous", "pairs of these", "share in field")
-    told = tuple(
-        (
-            words(str(row.base)),
-            words(str(row.field)),
-            words(str(row.nodes)),
-            words(str(row.kinds)),
-            words(str(row.ambiguous)),
-            words(str(row.ambiguous_pairs)),
-            value(row.share, 6),
-        )
-        for row in rows
-    )
-    return Sheet("kinds", "Kinds of walk vectors", tuple(Head(head, True) for head in heads), told, "")
 
 
 def view(base: int, field: int) -> Figure:
@@ -132,6 +85,33 @@ def reached(rows: Sequence[Row]) -> Figure:
     drawn = figure(*lines, height=320, showlegend=True)
     drawn.update_xaxes(title_text="receptive field")
     drawn.update_yaxes(title_text="share of pairs in the field", range=[0, 1.05])
+    return drawn
+
+
+def looked_up(base: int) -> Figure:
+    """What a look-up table learns of a pyramid, and what it knows of the next larger one, by number of powers."""
+    from plotly.graph_objects import Scatter
+
+    told = [look_up([pyramid(base)], [pyramid(base + 1)], powers) for powers in POWERS]
+    named = (
+        ("learnt", [each.learnt for each in told]),
+        ("right on the larger one", [each.found for each in told]),
+        ("known of the larger one", [each.known for each in told]),
+    )
+    lines = [
+        Scatter(
+            x=list(POWERS),
+            y=values,
+            name=name,
+            mode="lines+markers",
+            line={"color": PALETTE[at], "width": 2, "dash": DASHES[at]},
+            marker={"symbol": MARKS[at], "size": 8, "color": PALETTE[at]},
+        )
+        for at, (name, values) in enumerate(named)
+    ]
+    drawn = figure(*lines, height=320, showlegend=True)
+    drawn.update_xaxes(title_text="powers")
+    drawn.update_yaxes(title_text="share of ordered pairs", range=[0, 1.05])
     return drawn
 
 

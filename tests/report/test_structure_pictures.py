@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from lab.exact.lattices import pyramid
+from lab.exact.look_up import look_up, nearest
 from lab.exact.walk_classes import rows
-from lab.report.structure import multiplied, reached, view
+from lab.report.structure import looked_up, multiplied, reached, view
+from lab.report.structure_page import closest
 
 
 def test_each_step_of_the_slider_shows_the_graph_and_one_field() -> None:
@@ -35,3 +37,16 @@ def test_curves_hold_the_rows_of_the_table() -> None:
     ]
     assert len(counts.data) == 4
     assert list(reached(exact).data[1].y) == [row.share for row in exact if row.base == 6]
+
+
+def test_the_curves_of_looking_up_are_those_of_the_table() -> None:
+    learnt, right, known = looked_up(6).data
+    told = look_up([pyramid(6)], [pyramid(7)], 5)
+    assert (learnt.y[4], right.y[4], known.y[4]) == (told.learnt, told.found, told.known)
+
+
+def test_the_closest_vectors_are_listed_with_their_distance() -> None:
+    sheet = closest(10, 5)
+    close = nearest(pyramid(10), 5, 1)[0]
+    assert sheet.rows[0][2].text == f"{close.squared**0.5:.6f}"
+    assert len(sheet.rows) == 12
