@@ -113,6 +113,13 @@ def test_an_alert_from_before_the_newer_snapshot_is_reached_from_the_older(tmp_p
     assert only(tmp_path).snapshots == (5,)
 
 
+def test_a_rule_of_any_name_at_any_step_gives_a_bundle_that_is_found_again(tmp_path: Path) -> None:
+    run = flown(experiment(**QUIET), tmp_path, 4)
+    for rule, step in (("Too Steep!", -1), ("late", 99)):
+        run.flight.freeze(rule, Finding(rule, "run", step))
+    assert [bundle.name for bundle in bundles_of(tmp_path, TRIAL)] == ["0-too_steep_", "3-late"]
+
+
 def test_a_trial_leaves_no_more_bundles_than_asked_and_one_a_step(tmp_path: Path) -> None:
     run = flown(experiment(recorder={"keep": 2}, **QUIET), tmp_path, 6)
     paths = [run.flight.freeze("alert", Finding("alert", "run", step)) for step in (1, 1, 2, 3)]

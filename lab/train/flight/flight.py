@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import warnings
 from collections.abc import Callable
@@ -74,9 +75,10 @@ class Flight:
 
     def freeze(self, reason: str, finding: Finding | None = None) -> Path | None:
         """Keep the last steps in a bundle; its folder, or None where there is no room for one more."""
-        step = self._at if finding is None else finding.step
+        step = self._at if finding is None else min(max(0, finding.step), self._at)
+        word = re.sub(r"[^a-z0-9_]+", "_", reason.lower())
         try:
-            return self._freeze(f"{step}-{reason}", step, finding)
+            return self._freeze(f"{step}-{word}", step, finding)
         except Exception as error:
             if not self._has_warned:
                 self._has_warned = True
