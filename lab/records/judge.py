@@ -66,13 +66,19 @@ def chunks_of(readings: pa.Table) -> Iterator[Chunk]:
         yield Chunk(probe, told[0][1], names, statistics, np.stack([values for _, _, values in told], axis=2))
 
 
+def _is_frame(column: str, known: frozenset[str]) -> bool:
+    """Whether a column frames another: `input_max` is a statistic of its own, as there is no `input`."""
+    return column.endswith(FRAMES) and column[: -len(FRAMES[0])] in known
+
+
 def _series(readings: pa.Table) -> Iterator[tuple[str, str, tuple[str, ...], np.ndarray, np.ndarray]]:
     """Probe, name, statistics, steps and values [steps, statistics] of everything that was measured."""
-    columns = [name for name in readings.column_names if name not in KEYS and not name.endswith(FRAMES)]
+    known = frozenset(readings.column_names)
+    columns = [name for name in readings.column_names if name not in KEYS and not _is_frame(name, known)]
     values = np.stack([_floats(readings[name]) for name in columns], axis=1)
     taken = np.stack([readings[name].is_valid().to_numpy() for name in columns], axis=1)
     thinned = np.zeros(len(values), dtype=bool)
-    for name in (name for name in readings.column_names if name.endswith(FRAMES[0])):
+    for name in (name for name in readings.column_names if name.endswith(FRAMES[0]) and _is_frame(name, known)):
         thinned |= readings[name].is_valid().to_numpy()
     steps = readings["step"].to_numpy().astype(np.int64)
     has_probe = "probe" in readings.column_names

@@ -119,3 +119,16 @@ def test_what_is_zero_by_construction_survives_the_file(tmp_path):
 
     pq.write_table(with_cancelled(readings(steady("a")), {"a", "b"}), tmp_path / "x.parquet")
     assert cancelled(pq.read_table(tmp_path / "x.parquet")) == {"a", "b"}
+
+
+def test_a_statistic_whose_own_name_ends_like_a_frame_is_judged_too() -> None:
+    from lab.spec.rules import ModeAndInput
+
+    steps, name = list(range(5)), ["__total__"] * 5
+    told = pa.table({"step": steps, "name": name, "probe": ["inputs"] * 5, "input_max": [5e3] * 5})
+    (found,) = judge([ModeAndInput()], told)
+    assert (found.scope, found.level, found.value) == ("input_max", "warn", 5e3)
+    framed = pa.table(
+        {"step": steps, "name": name, "probe": ["inputs"] * 5, "input": [1.0] * 5, "input_max": [5e3] * 5}
+    )
+    assert judge([ModeAndInput()], framed) == ()
