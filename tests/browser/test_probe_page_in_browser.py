@@ -97,9 +97,8 @@ def test_all_figures_follow_the_stretch_of_time_that_one_is_drawn_over(tab, page
     assert all(each == [-5, 545] for each in ranges)
 
 
-@pytest.mark.parametrize("name", ["one", "pair"])
-def test_paper_has_every_figure_though_nobody_scrolled(tab, pages, name):
-    told = opened(tab, pages[name])
+def test_paper_has_every_figure_though_nobody_scrolled(tab, pages):
+    told = opened(tab, pages["one"])
     told.page.wait_for_load_state("load")
     sheets = told.page.pdf(format="A4")
     assert len(sheets) > 50_000
