@@ -131,4 +131,4 @@ def test_a_statistic_whose_own_name_ends_like_a_frame_is_judged_too() -> None:
     framed = pa.table(
         {"step": steps, "name": name, "probe": ["inputs"] * 5, "input": [1.0] * 5, "input_max": [5e3] * 5}
     )
-    assert judge([ModeAndInput()], framed) == ()
+    assert [each.level for each in judge([ModeAndInput()], framed)] == ["info"]
