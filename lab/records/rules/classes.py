@@ -10,7 +10,7 @@ import numpy as np
 from lab.records.chunk import TOTAL, Chunk
 from lab.records.rules.facts import Facts
 from lab.records.rules.watcher import Rows, Watch, rows
-from lab.records.rules.windows import Streak
+from lab.records.rules.windows import Spacing, Streak
 from lab.spec.rules import Finding, Seesaw
 
 MOST_CLASSES = 16
@@ -34,7 +34,7 @@ class SeesawWatch(Watch[Seesaw]):
         """The pairs that moved against each other, change by change."""
         self.collapse = Streak(spec.evaluations)
         self.before: list[float] = []
-        self.last = -1_000_000
+        self.spacing = Spacing(spec.apart)
 
     def see(self, chunks: Sequence[Chunk]) -> Iterator[Finding]:
         """What these readings show."""
@@ -47,12 +47,8 @@ class SeesawWatch(Watch[Seesaw]):
     def _counted(self, told: Rows) -> Rows:
         """The evaluations that are late enough, and far enough from the one before."""
         first = max(self.spec.after, EARLY * self.facts.planned_steps)
-        kept = []
-        for place, step in enumerate(told.steps.tolist()):
-            if step + 1 >= first and step - self.last >= self.spec.apart:
-                kept.append(place)
-                self.last = step
-        return Rows(told.steps[kept], told.names, told.values[kept])
+        late = told.at(np.flatnonzero(told.steps + 1 >= first).tolist())
+        return late.at(self.spacing.kept(late.names, late.steps))
 
     def _swings(self, told: Rows) -> Iterator[Finding]:
         spec, known = self.spec, told.values[:, :MOST_CLASSES]

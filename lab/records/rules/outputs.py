@@ -9,7 +9,7 @@ import numpy as np
 from lab.records.chunk import TOTAL, Chunk
 from lab.records.rules.facts import Facts
 from lab.records.rules.watcher import Rows, Watch, of_all, rows, total
-from lab.records.rules.windows import Streak
+from lab.records.rules.windows import Spacing, Streak
 from lab.spec.rules import ActScale, DeadUnits, Finding, Saturation
 
 
@@ -42,10 +42,12 @@ class DeadWatch(Watch[DeadUnits]):
     def __init__(self, spec: DeadUnits, facts: Facts) -> None:
         super().__init__(spec, facts)
         self.dead = Streak(spec.readings)
+        self.spacing = Spacing(spec.apart)
 
     def see(self, chunks: Sequence[Chunk]) -> Iterator[Finding]:
         """What these readings show."""
-        for told in rows(chunks, "activations", "dead_units"):
+        for each in rows(chunks, "activations", "dead_units"):
+            told = each.at(self.spacing.kept(each.names, each.steps))
             held = self.dead.held(told.names, told.values > self.spec.over, ~np.isnan(told.values))
             says = f"more than {self.spec.over:.0%} of its units were dead in {self.spec.readings} readings in a row"
             yield from self.hits(told, held, says, threshold=self.spec.over)
@@ -58,11 +60,13 @@ class SaturationWatch(Watch[Saturation]):
         super().__init__(spec, facts)
         self.gates = Streak(spec.readings)
         self.heads = Streak(spec.readings)
+        self.gates_apart, self.heads_apart = Spacing(spec.apart), Spacing(spec.apart)
 
     def see(self, chunks: Sequence[Chunk]) -> Iterator[Finding]:
         """What these readings show."""
         spec = self.spec
-        for told in rows(chunks, "activations", "sat"):
+        for each in rows(chunks, "activations", "sat"):
+            told = each.at(self.gates_apart.kept(each.names, each.steps))
             held = self.gates.held(told.names, told.values > spec.over, ~np.isnan(told.values))
             says = f"more than {spec.over:.0%} of its gates were shut or wide open in {spec.readings} readings in a row"
             yield from self.hits(told, held, says, threshold=spec.over)
@@ -70,11 +74,12 @@ class SaturationWatch(Watch[Saturation]):
         for told in rows(chunks, "attention", "n_eff"):
             yield from self._collapsed(told, shares.get(told.names))
 
-    def _collapsed(self, told: Rows, shares: Rows | None) -> Iterator[Finding]:
-        spec = self.spec
+    def _collapsed(self, each: Rows, shares: Rows | None) -> Iterator[Finding]:
+        spec, places = self.spec, self.heads_apart.kept(each.names, each.steps)
+        told = each.at(places)
         narrow = told.values < spec.columns
-        if shares is not None and shares.values.shape == narrow.shape:
-            narrow &= shares.values < spec.spread
+        if shares is not None and shares.values.shape == each.values.shape:
+            narrow &= shares.at(places).values < spec.spread
         held = self.heads.held(told.names, narrow, ~np.isnan(told.values))
         says = f"the head reads one column of many in {spec.readings} readings in a row"
         yield from self.hits(told, held, says, threshold=spec.columns)

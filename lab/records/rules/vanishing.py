@@ -63,6 +63,8 @@ class VanishingWatch(Watch[Vanishing]):
     def _compared(self) -> Iterator[Finding]:
         spec = self.spec
         sizes = {block: float(np.median(norms)) for block, norms in self.blocks.items() if len(norms) >= FEWEST}
+        layers = {block: size for block, size in sizes.items() if block.rpartition(".")[2].isdigit()}
+        sizes = layers if len(layers) > 1 else sizes
         if not sizes:
             return
         order = sorted(sizes, key=lambda block: (sizes[block], block))

@@ -41,6 +41,10 @@ class Rows:
     values: np.ndarray
     """[readings, names]."""
 
+    def at(self, places: list[int]) -> Rows:
+        """Some of the readings."""
+        return Rows(self.steps[places], self.names, self.values[places])
+
     def only(self, keep: Callable[[str], bool]) -> Rows:
         """The names that are wanted."""
         kept = [place for place, name in enumerate(self.names) if keep(name)]

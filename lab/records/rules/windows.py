@@ -30,6 +30,23 @@ class Streak:
         return long
 
 
+class Spacing:
+    """Passes over readings that follow too closely: four in a row say little while every step is read."""
+
+    def __init__(self, apart: int) -> None:
+        self.apart = apart
+        self.last: dict[str, int] = {}
+
+    def kept(self, names: Sequence[str], steps: np.ndarray) -> list[int]:
+        """The places of the readings that count."""
+        key, places = "|".join(names), []
+        for place, step in enumerate(steps.tolist()):
+            if step - self.last.get(key, step - self.apart) >= self.apart:
+                self.last[key] = step
+                places.append(place)
+        return places
+
+
 class Window:
     """The last readings of one series, so that each new one can be judged with those before it."""
 

@@ -42,7 +42,9 @@ class DeadUnits(RuleSpec):
     over: Share = 0.5
     """Share of units ..."""
     readings: Count = 4
-    """... in so many readings in a row."""
+    """... in so many readings in a row ..."""
+    apart: Count = 10
+    """... that are so many steps apart."""
 
 
 class Saturation(RuleSpec):
@@ -60,7 +62,9 @@ class Saturation(RuleSpec):
     over: Share = 0.5
     """Share of the gates ..."""
     readings: Count = 4
-    """... in so many readings in a row."""
+    """... in so many readings in a row ..."""
+    apart: Count = 10
+    """... that are so many steps apart."""
     columns: Annotated[float, Field(ge=1)] = 1.1
     """Effective columns under which a head counts as collapsed ..."""
     spread: Share = 0.25

@@ -155,7 +155,7 @@ class Vanishing(RuleSpec):
     readings: Count = 20
     """How many readings in a row must lie under it."""
     ratio: Share = 1e-3
-    """Smallest block to largest, over matrices."""
+    """Smallest block to largest, over matrices; layers with numbers are compared among themselves."""
     start: Annotated[int, Field(ge=0)] = 5
     """The first step at which blocks are compared ..."""
     stop: Annotated[int, Field(ge=1)] = 25
