@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lab.data.batch import IGNORED, Dataset, Split
 from lab.exact.lattices import Lattice
-from lab.exact.look_up import look_up
+from lab.exact.look_up import look_ups
 
 Numbers = NDArray[np.float64]
 
@@ -52,8 +52,8 @@ def pair_lines(dataset: Dataset) -> dict[str, float]:
         told[f"{name}.acc: always no"] = 1 - alike
         told[f"{name}.false_positives: always yes"] = 1 - alike
         told[f"{name}.false_negatives: always no"] = alike
-        for powers in POWERS:
-            told[f"{name}.acc: look-up, {powers} powers"] = look_up(train, graphs, powers).found
+        for powers, table in look_ups(train, graphs, POWERS).items():
+            told[f"{name}.acc: look-up, {powers} powers"] = table.found
     return told | {"balanced_acc: always no": 0.5}
 
 

@@ -26,7 +26,21 @@ class LookUp:
 
 def look_up(train: Sequence[Lattice], test: Sequence[Lattice], powers: int) -> LookUp:
     """Remember of each walk vector (powers 0 .. powers - 1) what most of its pairs are; of unseen ones, say no."""
-    kind = kinds(*(_keys(lattice, powers) for lattice in (*train, *test)))
+    return look_ups(train, test, (powers,))[powers]
+
+
+def look_ups(train: Sequence[Lattice], test: Sequence[Lattice], powers: Sequence[int]) -> dict[int, LookUp]:
+    """The same for several numbers of powers, in one pass over them."""
+    steps = zip(*(residues(lattice, max(powers) - 1) for lattice in (*train, *test)), strict=True)
+    return {
+        count: _looked_up(train, test, [keys for keys, _ in told])
+        for count, told in enumerate(steps, start=1)
+        if count in powers
+    }
+
+
+def _looked_up(train: Sequence[Lattice], test: Sequence[Lattice], keys: Sequence[Residues]) -> LookUp:
+    kind = kinds(*keys)
     alike, apart = (np.zeros(max(int(each.max()) for each in kind) + 1, np.int64) for _ in range(2))
     for lattice, each in zip(train, kind, strict=False):
         for total, seen in zip((alike, apart), tallies(each, lattice.alike), strict=True):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab.exact.lattices import Integers, Lattice, pyramid
-from lab.exact.look_up import look_up
+from lab.exact.look_up import look_ups
 from lab.exact.walk_classes import Row, kinds, tallies
 from lab.exact.walks import integers, residues, scale
 from lab.report.theme import BLUE, DASHES, GREY, MARKS, PALETTE, VERMILION, figure
@@ -92,7 +92,7 @@ def looked_up(base: int) -> Figure:
     """What a look-up table learns of a pyramid, and what it knows of the next larger one, by number of powers."""
     from plotly.graph_objects import Scatter
 
-    told = [look_up([pyramid(base)], [pyramid(base + 1)], powers) for powers in POWERS]
+    told = look_ups([pyramid(base)], [pyramid(base + 1)], POWERS).values()
     named = (
         ("learnt", [each.learnt for each in told]),
         ("right on the larger one", [each.found for each in told]),
