@@ -45,5 +45,6 @@ def told(finding: Finding) -> str:
 
 
 def _small(words: str) -> str:
-    """A sentence that goes on behind a colon; a word all in capitals stays as it is."""
-    return words if words[1:2].isupper() else words[:1].lower() + words[1:]
+    """A sentence that goes on behind a colon; a word such as NaN keeps its capitals."""
+    first = words.split(" ")[0]
+    return words if any(letter.isupper() for letter in first[1:]) else words[:1].lower() + words[1:]
