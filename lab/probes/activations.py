@@ -165,7 +165,7 @@ def _idle(watched: Iterable[Site], model: nn.Module) -> frozenset[str]:
 
 def not_measured(probe: str, scope: str, why: str) -> Finding:
     """A remark that a reader of the readings should find, told once."""
-    return Finding("not_measured", scope, 0, "info", says=f"{probe} were not measured: {why}")
+    return Finding("not_measured", scope, 0, "info", says=f"the probe '{probe}' could not read: {why}")
 
 
 def _statistics(forward: np.ndarray, behind: np.ndarray) -> list[np.ndarray]:

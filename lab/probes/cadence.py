@@ -74,6 +74,8 @@ class Cadence:
 
     def settle(self) -> None:
         """Draw the consequences of what the first steps took; the device has caught up."""
+        if self._steps and isinstance(last := self._steps[-1][1], torch.cuda.Event):
+            last.synchronize()
         self.took += [_between(*step) for step in self._steps]
         self.spent += [sum(_between(*span) for span in spans) for spans in self._spans[: len(self._steps)]]
         self._steps, self._spans, self._begun = [], [], None

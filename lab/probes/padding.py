@@ -34,7 +34,7 @@ class PaddingProbe(Probe):
     def __init__(self, spec: Padding, subject: Subject) -> None:
         self.spec = spec
         self.model = subject.model
-        self.forward = subject.forward or subject.model
+        self.forward = subject.model if subject.forward is None else subject.forward
         self.is_compiled = subject.is_compiled
         self.blocks = [site for site in sites(subject.model) if site.kind == "block"]
         self.names = (*(site.name for site in self.blocks), LOGITS)

@@ -98,6 +98,8 @@ class Inputs(ProbeSpec):
     moment: ClassVar[Moment] = "in_forward"
     every: Annotated[int, Field(ge=1)] = 10
     """Steps between two readings; the first 20 steps are all read."""
+    exact: bool = False
+    """Keep every reading of a long run instead of thinning it to the first steps and 50-step summaries."""
 
 
 class Evaluation(ProbeSpec):
@@ -133,7 +135,7 @@ def at_level(level: Level) -> tuple[ProbeSpec, ...]:
         return *at_level("light"), Activations(), Attention(), Padding()
     return (
         Gradients(exact=True),
-        Inputs(every=1),
+        Inputs(every=1, exact=True),
         Evaluation(),
         Activations(every=1, max_overhead=0.1, exact=True),
         Attention(every=1, max_overhead=0.1, exact=True),

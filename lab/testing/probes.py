@@ -16,7 +16,7 @@ def check_probe(probe: ProbeSpec | type[ProbeSpec], experiment: Experiment | Non
     """A probe reads something, and leaves every loss and score as it is without it, to the last bit."""
     rebuild()
     probe = probe() if isinstance(probe, type) else probe
-    bare = experiment or _small_experiment()
+    bare = (experiment or _small_experiment()).model_copy(update={"probes": ()})
     probed = bare.model_copy(update={"probes": (probe,)})
     dataset = bare.dataset.build(0)
     without, with_probe = (
