@@ -127,6 +127,15 @@ def test_a_number_that_is_not_finite_is_told_where_it_was_made_and_whether_it_re
     assert "1 later modules inherited" in fatal.says
 
 
+def test_a_finding_shows_the_readings_behind_it() -> None:
+    names, values = ("a.w", "b.w"), np.stack([noisy(0.1), noisy(0.9)], axis=1)[:, None].astype(np.float32)
+    (found,) = findings(
+        [RuleSpec.named("update_high")()], [Chunk("gradients", np.arange(STEPS), names, ("update_weight",), values)]
+    )
+    assert [step for step, _ in found.evidence] == list(range(found.step + 1))
+    assert found.evidence[0][1] == pytest.approx(float(values[0].mean()))
+
+
 def findings(rules, chunks, facts=FACTS):
     health = Health(rules, facts)
     health.see(chunks)

@@ -10,6 +10,7 @@ from lab.records.chunk import Chunk
 from lab.records.rules.causes import explained, rank
 from lab.records.rules.checked import VALUE, Checked
 from lab.records.rules.facts import Facts
+from lab.records.rules.past import Past
 from lab.records.rules.state import finding_of, put_back, state_of
 from lab.records.rules.watcher import Watcher
 from lab.spec.rules import Finding, RuleSpec, house_rules
@@ -31,6 +32,7 @@ class Health:
         self._last: dict[tuple[str, str], int] = {}
         """The step of the value that a finding shows."""
         self._measured: set[str] = set()
+        self._past = Past(facts)
         self._has_ended = False
         for kind, rule in self.specs.items():
             self._try(kind, lambda rule=rule: self._start(rule, facts))
@@ -42,7 +44,10 @@ class Health:
     def see(self, chunks: Sequence[Chunk]) -> list[Finding]:
         """Take readings in; what is found for the first time, or has become graver, comes back."""
         self._measured |= {f"{chunk.probe}.{statistic}" for chunk in chunks for statistic in chunk.statistics}
-        return self._all(lambda watcher: watcher.see(chunks))
+        self._past.add(chunks)
+        news = self._all(lambda watcher: watcher.see(chunks))
+        self._past.trim()
+        return news
 
     def end(self) -> list[Finding]:
         """The run is over: what only its end shows; asked once."""
@@ -79,7 +84,7 @@ class Health:
         is_graver = GRAVITY[finding.level] > GRAVITY[old.level]
         is_earlier = finding.level == old.level and finding.step < old.step
         kept = self._worded(finding) if is_graver or is_earlier else old
-        if finding.step >= self._last[key] and finding.level == kept.level:
+        if is_graver or (finding.step >= self._last[key] and finding.level == kept.level):
             kept, self._last[key] = replace(kept, value=finding.value), finding.step
         elif is_earlier:
             kept = replace(kept, value=old.value)
@@ -87,11 +92,13 @@ class Health:
         return is_graver
 
     def _worded(self, finding: Finding) -> Finding:
-        """What the spec says of all its findings, where a finding says nothing of its own."""
+        """With what the spec says of all its findings, and the readings behind it, where it tells none of its own."""
         spec = self.specs.get(finding.rule)
         if spec is None or finding.level == "info":
             return finding
-        return replace(finding, means=finding.means or spec.means, remedy=finding.remedy or spec.remedy)
+        evidence = finding.evidence or self._past.of(spec.reads, finding.scope, finding.step)
+        means, remedy = finding.means or spec.means, finding.remedy or spec.remedy
+        return replace(finding, means=means, remedy=remedy, evidence=evidence)
 
     def _unfed(self, rule: RuleSpec) -> Finding | None:
         """A rule that was asked for by name and had nothing to read; of `all`, some always have nothing."""
@@ -128,6 +135,7 @@ class Health:
             "watchers": {kind: state_of(watcher) for kind, watcher in self.watchers.items()},
             "found": [vars(finding) for finding in self._found.values()],
             "last": list(self._last.values()),
+            "past": self._past.state(),
             "measured": sorted(self._measured),
         }
 
@@ -137,6 +145,7 @@ class Health:
             self._found[finding.rule, finding.scope] = finding
             self._last[finding.rule, finding.scope] = last
         self._measured = set(said["measured"])
+        self._past.load(said["past"])
         for kind in list(self.watchers):
             if kind in said["watchers"]:
                 put_back(self.watchers[kind], said["watchers"][kind])

@@ -56,25 +56,11 @@ class Window:
 
     def push(self, values: np.ndarray) -> np.ndarray:
         """A window [length] for each new reading, [new, length]; those not full yet are NaN at the front."""
+        if not len(values):
+            return np.empty((0, self.length))
         empty = np.full(self.length - 1 - len(self.values), np.nan)
         joined = np.concatenate([empty, self.values, values.astype(np.float64)])
         kept = joined[len(joined) - self.length + 1 :] if self.length > 1 else joined[:0]
         self.values = kept[~np.isnan(kept)].tolist()
         windows: np.ndarray = sliding_window_view(joined, self.length)
         return windows
-
-
-class Traces:
-    """The last readings of every name, as evidence."""
-
-    def __init__(self) -> None:
-        self.last: dict[str, list[tuple[int, float]]] = {}
-
-    def add(self, name: str, steps: np.ndarray, values: np.ndarray) -> None:
-        """Take readings of a name in."""
-        new = zip(steps[-EVIDENCE:].tolist(), values[-EVIDENCE:].tolist(), strict=True)
-        self.last[name] = [*self.last.get(name, ()), *new][-EVIDENCE:]
-
-    def until(self, name: str, step: int) -> tuple[tuple[int, float], ...]:
-        """What was read of a name up to a step."""
-        return tuple((at, value) for at, value in self.last.get(name, ()) if at <= step)
