@@ -106,9 +106,11 @@ class Counting(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def experiment(model: dict[str, Any]) -> Experiment:
-    sections = {"model": model, "training": {"batch": BATCH}, "probes": "off", "rules": "off"}
-    return Experiment.model_validate({"dataset": {"kind": "pattern", "train": 256, "valid": 1, "test": 1}, **sections})
+def experiment(model: dict[str, Any], *, train: int = 256, batch: int = BATCH) -> Experiment:
+    sections = {"model": model, "training": {"batch": batch}, "probes": "off", "rules": "off"}
+    return Experiment.model_validate(
+        {"dataset": {"kind": "pattern", "train": train, "valid": 1, "test": 1}, **sections}
+    )
 
 
 def compare(model: dict[str, Any], rounds: int, device: torch.device) -> str:
@@ -219,7 +221,7 @@ def _with_threads(
 
 
 def _fly(model: dict[str, Any], folder: Path) -> None:
-    arm = Arm(experiment(model), folder, torch.device("cpu"))
+    arm = Arm(experiment(model, train=80, batch=4), folder, torch.device("cpu"))
     for _ in range(STEPS):
         arm.step()
     arm.run.flight.freeze("bench", None)
@@ -227,9 +229,9 @@ def _fly(model: dict[str, Any], folder: Path) -> None:
 
 def _again(model: dict[str, Any], folder: Path) -> None:
     (bundle,) = bundles_of(folder, "bench")
-    said = experiment(model)
+    said = experiment(model, train=80, batch=4)
     rerun = Rerun(Member(said, 0, "cell", trial="bench"), said.dataset.build(0))
-    log = OfLog(steps_of(pq.read_table(bundle.path / LOG)), hashed=bundle.hash)
+    log = OfLog(steps_of(pq.read_table(bundle.path / LOG)), is_hashed=True)
     held = Held(log)
     with arithmetic(rerun.member, torch.device("cpu")):
         for due in islice(rerun.due(0), STEPS):
@@ -239,28 +241,44 @@ def _again(model: dict[str, Any], folder: Path) -> None:
     (folder / "told").write_text(f"{told.label}{apart}")
 
 
-def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--device", default="cpu")
-    asked = parser.parse_args()
-    device = torch.device(asked.device)
+def costs(asked: argparse.Namespace, device: torch.device) -> None:
+    """Print what a step costs with and without the recorder."""
     print("| model | ms off | ms on | ratio (quartiles) | ops / waits off | ops / waits on |")
     print("|---|---|---|---|---|---|")
     for name, model in MODELS.items():
         print(f"| {name} {compare(model, asked.rounds, device)}", flush=True)
-    print()
+
+
+def alone(asked: argparse.Namespace, device: torch.device) -> None:
+    """Print what each part costs by itself."""
     print("| model | log, ms | snapshot, ms / MB | share of a step | freeze, ms / MB | dissected step / tensors |")
     print("|---|---|---|---|---|---|")
     for name, model in MODELS.items():
         print(f"| {name} {parts(model, device)}", flush=True)
-    print()
+
+
+def exact(asked: argparse.Namespace, device: torch.device) -> None:
+    """Print how replays agree."""
     print("| model | flown and replayed with 1 thread | with 2 threads | flown with 1, replayed with 2 |")
     print("|---|---|---|---|")
     for name, model in EXACT.items():
         told = " | ".join(replayed(model, *threads) for threads in ((1, 1), (2, 2), (1, 2)))
         print(f"| {name} | {told} |", flush=True)
+
+
+TABLES = {"costs": costs, "parts": alone, "exact": exact}
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--tables", nargs="*", choices=TABLES, default=list(TABLES))
+    asked = parser.parse_args()
+    for table in asked.tables:
+        TABLES[table](asked, torch.device(asked.device))
+        print()
 
 
 if __name__ == "__main__":

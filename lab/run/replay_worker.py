@@ -77,7 +77,7 @@ class Work:
                 f"trial {side.trial} took its last step at {last}: there is no step {order.step}",
                 hint=f"say --step with a number from 0 to {last}",
             )
-        told = replay(rerun, _start(order), order.step, lr=order.lr, hear=hear)
+        told = replay(rerun, _start(order, self.device), order.step, lr=order.lr, hear=hear)
         return replace(told, study=side.study, label=side.label, notes=tuple(self.notes))
 
     def compare(self, order: Comparison, hear: Progress) -> Parting:
@@ -163,7 +163,7 @@ def _checkout(side: Side) -> str:
     )
 
 
-def _start(order: Replay) -> Start:
+def _start(order: Replay, device: str) -> Start:
     from lab.train.replay.recollection import OfLog, OfReadings
     from lab.train.replay.replay import Start
 
@@ -176,10 +176,10 @@ def _start(order: Replay) -> Start:
 
     from lab.records.bundles import LOG
     from lab.train.flight.flight import state_file
-    from lab.train.flight.log import steps_of
+    from lab.train.flight.log import hash_kind, steps_of
 
     taken = bundle.before(order.step)
     assert taken is not None, "a bundle is only chosen if it leads to the step"
-    log = OfLog(steps_of(pq.read_table(bundle.path / LOG)), hashed=bundle.hash)
+    log = OfLog(steps_of(pq.read_table(bundle.path / LOG)), is_hashed=bundle.hash == hash_kind(device))
     state = load_file(bundle.path / state_file(taken))
     return Start(taken, state, f"the snapshot before step {taken} in bundle {bundle.name}", log, bundle)

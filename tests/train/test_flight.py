@@ -26,8 +26,9 @@ from lab.spec.experiment import Experiment
 from lab.spec.models import Gin
 from lab.spec.rules import Finding
 from lab.train.flight.flight import Flight
-from lab.train.flight.log import steps_of, tensor_hash
+from lab.train.flight.log import Log, hash_kind, steps_of, tensor_hash
 from lab.train.flight.papers import Papers
+from lab.train.flight.snapshots import Snapshots
 from lab.train.loop import Member, Outcome, train
 from lab.train.run import Run
 from lab.zoo.gin import Gin as GinModel
@@ -270,7 +271,43 @@ def test_a_hash_tells_one_changed_bit() -> None:
 
 def test_the_hash_of_an_older_torch_tells_one_changed_bit_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch, "hash_tensor", raising=False)
-    test_a_hash_tells_one_changed_bit()
+    hash_kind.cache_clear()
+    try:
+        assert hash_kind("cpu") == "sum of words"
+        test_a_hash_tells_one_changed_bit()
+    finally:
+        hash_kind.cache_clear()
+
+
+@pytest.mark.parametrize("part", ["take", "write", "read"])
+def test_a_recorder_that_breaks_down_costs_one_warning_and_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    def stumble(*_: object) -> None:
+        raise RuntimeError("no kernel for that")
+
+    monkeypatch.setattr(Snapshots if part == "take" else Log, part, stumble)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        outcome = fly(experiment(**QUIET), tmp_path)
+    assert outcome.status == "done"
+    assert [str(each.message) for each in caught if "no kernel for that" in str(each.message)] == [
+        f"trial {TRIAL}: its flight recorder could not {DOING[part]}: no kernel for that"
+    ]
+
+
+DOING = {"take": "take a snapshot", "write": "write its log", "read": "read its log"}
+
+
+def test_a_recorder_that_finds_no_memory_lets_the_run_fly_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(*_: object) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(Snapshots, "__init__", stumble)
+    with pytest.warns(UserWarning, match="trial cell-0 flies without a recorder: no room"):
+        assert fly(experiment(**QUIET), tmp_path).status == "done"
 
 
 def test_a_bundle_names_what_it_was_made_with(tmp_path: Path) -> None:

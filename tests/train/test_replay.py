@@ -73,12 +73,12 @@ def again(
     """Replay from a bundle, or from the start without one."""
     rerun = Rerun(member(said), data_of(said))
     if bundle is None:
-        start = Start(0, None, "the start", known or OfLog([], hashed=""))
+        start = Start(0, None, "the start", known or OfLog([], is_hashed=False))
     else:
         taken = bundle.before(step)
         assert taken is not None
         state = load_file(bundle.path / state_file(taken))
-        start = Start(taken, state, bundle.name, known or OfLog(log_of(bundle), hashed=bundle.hash), bundle)
+        start = Start(taken, state, bundle.name, known or OfLog(log_of(bundle), is_hashed=True), bundle)
     return replay(rerun, start, step, lr=lr, hear=lambda step, goal: None)
 
 
@@ -132,7 +132,7 @@ def test_a_replay_that_is_off_by_a_little_is_close_and_says_where(tmp_path: Path
         each if each.step < 5 else replace(each, grad_hash=1, numbers=(each.loss * (1 + 1e-6), *each.numbers[1:]))
         for each in log_of(bundle)
     ]
-    agreement = again(said, bundle, 6, known=OfLog(log, hashed=bundle.hash)).agreement
+    agreement = again(said, bundle, 6, known=OfLog(log, is_hashed=True)).agreement
     assert (agreement.label, agreement.first_differing, agreement.parted) == ("close", 5, None)
     assert agreement.largest == pytest.approx(1e-6, rel=0.1)
 
@@ -151,7 +151,7 @@ def test_a_hash_of_another_kind_is_not_compared(tmp_path: Path) -> None:
     flown(said, tmp_path, 7)
     (bundle,) = bundles_of(tmp_path, TRIAL)
     log = [replace(each, grad_hash=1) for each in log_of(bundle)]
-    told = again(said, bundle, 6, known=OfLog(log, hashed="another"))
+    told = again(said, bundle, 6, known=OfLog(log, is_hashed=False))
     assert told.agreement.label == "exact"
     assert told.agreement.by == "losses and gradient norms"
 

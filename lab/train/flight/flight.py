@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +19,7 @@ from lab.records.bundles import INDEX, LOG, MARK, Bundle, Mark, bundles_of, read
 from lab.spec.rules import Finding
 from lab.train.checkpoint import settle
 from lab.train.flight.environment import Environment
-from lab.train.flight.log import HASH, Log, Update, table_of
+from lab.train.flight.log import Log, Update, hash_kind, table_of
 from lab.train.flight.papers import Papers
 from lab.train.flight.snapshots import Snapshots
 from lab.train.member import Member
@@ -43,7 +44,7 @@ class Flight:
         """Bundles of an earlier attempt, which make room for those of this one."""
         self._at = -1
         self._update: Update = ()
-        self._has_warned = False
+        self._is_broken = self._has_warned = False
         sweep_drafts(papers.folder, member.trial)
 
     def resumed(self) -> None:
@@ -54,19 +55,37 @@ class Flight:
         """A step is about to be taken."""
         self._at, self._update = step, update
         taken = self.snapshots.taken
-        if not taken or step - taken[-1] >= self.spec.every:
-            self.snapshots.take(step)
-            self.log.first = self.snapshots.taken[0]
+        if not self._is_broken and (not taken or step - taken[-1] >= self.spec.every):
+            with self._harmless("take a snapshot"):
+                self.snapshots.take(step)
+                self.log.first = self.snapshots.taken[0]
 
     def after_step(self, step: int) -> None:
         """The step was taken; its gradient is still there."""
-        self.log.write(step, self._update)
+        if not self._is_broken:
+            with self._harmless("write its log"):
+                self.log.write(step, self._update)
 
     def flush(self) -> None:
         """Read the log back with everything else, and freeze if a person asks for it."""
-        self.log.read()
-        if (self.folder / MARK).exists():
-            self._freeze_at_mark(read_mark(self.papers.folder, self.member.trial) or Mark())
+        with self._harmless("read its log"):
+            self.log.read()
+            if (self.folder / MARK).exists():
+                self._freeze_at_mark(read_mark(self.papers.folder, self.member.trial) or Mark())
+
+    @contextmanager
+    def _harmless(self, doing: str) -> Iterator[None]:
+        """Whatever goes wrong inside is told once; the run goes on without a recorder."""
+        try:
+            yield
+        except Exception as error:
+            self._is_broken = True
+            self._warn(f"its flight recorder could not {doing}", error)
+
+    def _warn(self, what: str, error: Exception) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            warnings.warn(f"trial {self.member.trial}: {what}: {' '.join(str(error).split())}", stacklevel=3)
 
     def _freeze_at_mark(self, mark: Mark) -> None:
         step = self._at if mark.step is None else min(mark.step, self._at)
@@ -80,10 +99,7 @@ class Flight:
         try:
             return self._freeze(f"{step}-{word}", step, finding)
         except Exception as error:
-            if not self._has_warned:
-                self._has_warned = True
-                said = " ".join(str(error).split())
-                warnings.warn(f"trial {self.member.trial}: step {step} could not be kept: {said}", stacklevel=2)
+            self._warn(f"step {step} could not be kept", error)
             return None
 
     def _freeze(self, name: str, step: int, finding: Finding | None) -> Path | None:
@@ -91,7 +107,7 @@ class Flight:
         same = next((each for each in present if each.step == step and each.name not in self.before), None)
         if same is not None:
             return same.path
-        if not self._has_room(present, name) or not self.snapshots.taken:
+        if self._is_broken or not self.snapshots.taken or not self._has_room(present, name):
             return None
         self.log.read()
         bundle = self._bundle(self.folder / name, step, finding)
@@ -134,7 +150,7 @@ class Flight:
             repeat=member.repeat,
             study=papers.study,
             label=papers.label,
-            hash=HASH,
+            hash=hash_kind(self.log.gradients.device.type),
             data=self.data,
             plugins=papers.plugins,
             root=papers.root,
@@ -181,7 +197,12 @@ def flight_of(member: Member, stepper: Stepper, data: str) -> Flight:
     """The recorder that an experiment asks for, where there is a place for its bundles."""
     if member.papers is None or not member.experiment.recorder.is_on:
         return Grounded()
-    return Flight(member, member.papers, stepper, data)
+    try:
+        return Flight(member, member.papers, stepper, data)
+    except Exception as error:
+        said = " ".join(str(error).split())
+        warnings.warn(f"trial {member.trial} flies without a recorder: {said}", stacklevel=2)
+        return Grounded()
 
 
 def state_file(step: int) -> str:

@@ -6,6 +6,7 @@ import zlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import pyarrow as pa
 import torch
@@ -50,17 +51,27 @@ class Flown:
         return self.numbers[3]
 
 
+WORDS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+TORCHS_OWN, SUM = "hash_tensor", "sum of words"
+"""The kinds of hash; those of different kinds say nothing about one another."""
+
+
 def tensor_hash(values: Tensor) -> Tensor:
     """An order-free hash of a flat tensor's bits as one int64, computed where the tensor lies."""
-    if hasattr(torch, "hash_tensor"):
+    if hash_kind(values.device.type) == TORCHS_OWN:
         told: Tensor = torch.hash_tensor(values)
         return told.view(torch.int64)
     return values.view(WORDS[values.element_size()]).sum(dtype=torch.int64)
 
 
-WORDS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-HASH = "hash_tensor" if hasattr(torch, "hash_tensor") else "sum of words"
-"""Which of the two a log was written with: hashes of different kinds say nothing about one another."""
+@cache
+def hash_kind(device: str) -> str:
+    """Which kind a device is given: torch's own where it has one for it."""
+    try:
+        torch.hash_tensor(torch.ones(2, device=device)).view(torch.int64)
+    except (AttributeError, NotImplementedError, RuntimeError):
+        return SUM
+    return TORCHS_OWN
 
 
 class Log:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from lab.records.chunk import TOTAL
 from lab.records.replayed import CLOSE, Agreement
-from lab.train.flight.log import HASH, Flown
+from lab.train.flight.log import Flown
 
 
 class Recollection(ABC):
@@ -38,9 +38,10 @@ class Recollection(ABC):
 class OfLog(Recollection):
     """A flight recorder's log: hashes of gradients tell every bit."""
 
-    def __init__(self, steps: Sequence[Flown], *, hashed: str) -> None:
+    def __init__(self, steps: Sequence[Flown], *, is_hashed: bool) -> None:
         self.steps = {flown.step: flown for flown in steps}
-        self.is_hashed = hashed == HASH
+        self.is_hashed = is_hashed
+        """Whether its hashes are of the kind that the replay computes."""
         self.by = "gradient hashes and losses" if self.is_hashed else "losses and gradient norms"
 
     def same(self, flown: Flown) -> tuple[bool, float] | None:
