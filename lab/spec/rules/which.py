@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from lab.errors import choose
 from lab.spec.rules.rule import RuleSpec
 
 FORMS = "say all, off, a list of rules, or a mapping from rules to changes such as `seesaw: off`"
@@ -40,6 +41,8 @@ def _changed(said: Mapping[str, Any]) -> list[Any]:
     """All rules with changes by kind; a rule of a plug-in comes on top."""
     wanted: dict[str, Any] = {each["kind"]: each for each in _all()}
     for kind, change in said.items():
+        if change == "off" and kind not in RuleSpec.members:
+            raise ValueError(f"there is no rule '{kind}'; {choose(kind, RuleSpec.members)}")
         if change == "off":
             wanted.pop(kind, None)
         elif isinstance(change, Mapping):
