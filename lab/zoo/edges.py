@@ -98,7 +98,10 @@ class ListedEdges(Edges):
 
 
 class DenseGatedSum(torch.autograd.Function):
-    """What each row hears of its columns through sigmoid gates; the gates are made anew on the way back, not kept."""
+    """What each row hears of its columns through sigmoid gates; the gates are made anew on the way back, not kept.
+
+    Sums are taken in the precision of the counts, also where logits and values have a lower one.
+    """
 
     generate_vmap_rule = True
 
@@ -107,7 +110,7 @@ class DenseGatedSum(torch.autograd.Function):
         """The gated sum of values [graphs, nodes, width] and the sum of the gates, both by row."""
         sums, totals = [], []
         for part in portions(logits):
-            gates = logits[part].sigmoid().mul_(counts[part])
+            gates = logits[part].sigmoid().to(counts.dtype).mul_(counts[part])
             totals.append(gates.sum(2))
             sums.append(gates.mul_(values[part, None]).sum(2))
         return torch.cat(sums), torch.cat(totals)
@@ -139,9 +142,9 @@ class ListedGatedSum(torch.autograd.Function):
     @staticmethod
     def forward(logits: Tensor, values: Tensor, counts: Tensor, reader: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
         """The gated sum of values [nodes, width] and the sum of the gates, both by reader."""
-        sums, totals = logits.new_zeros(values.shape), logits.new_zeros(values.shape)
+        sums, totals = (logits.new_zeros(values.shape, dtype=counts.dtype) for _ in range(2))
         for part in portions(logits):
-            gates = logits[part].sigmoid().mul_(counts[part])
+            gates = logits[part].sigmoid().to(counts.dtype).mul_(counts[part])
             totals.index_add_(0, reader[part], gates)
             sums.index_add_(0, reader[part], gates.mul_(values.index_select(0, read[part])))
         return sums, totals
@@ -155,7 +158,7 @@ class ListedGatedSum(torch.autograd.Function):
     def backward(ctx: Any, to_sum: Tensor, to_total: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of logits and values."""
         logits, values, counts, reader, read = ctx.saved_tensors
-        to_logits, to_values = torch.empty_like(logits), logits.new_zeros(values.shape)
+        to_logits, to_values = torch.empty_like(logits), logits.new_zeros(values.shape, dtype=counts.dtype)
         for part in portions(logits):
             share, above = logits[part].sigmoid(), to_sum.index_select(0, reader[part])
             gates = share * counts[part]

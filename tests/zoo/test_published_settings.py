@@ -16,6 +16,7 @@ from lab.spec.models.encoding import NodeEncoding, Readout
 from lab.spec.models.gatedgcn import AddedEncoding, HalvingReadout
 from lab.testing import CLASSIFY, check_model, check_off_levels, settings_of, small_batch
 from lab.zoo import portions as zoo_portions
+from lab.zoo.edges import DenseEdges, Edges, ListedEdges
 from lab.zoo.portions import by_portions, portions, sum_of_portions
 from lab.zoo.taps import Tap
 
@@ -97,6 +98,22 @@ def test_whoever_looks_finds_blocks_gates_or_attention_and_logits(kind, kinds):
     assert {"block", "relu", "logits", kinds} <= {told for told, _ in seen.values()}
     assert all(out.shape[:2] == batch.mask.shape for told, out in seen.values() if told in ("block", "logits", "relu"))
     assert all(isinstance(module, Tap) or module.tapped for module in model.modules() if hasattr(module, "tapped"))
+
+
+@pytest.mark.parametrize("form", [DenseEdges, ListedEdges])
+@pytest.mark.parametrize("kind", [GatedGcn, Gps, Grit])
+def test_half_precision_gives_nearly_the_same_logits_and_sound_gradients(monkeypatch, kind, form):
+    monkeypatch.setattr(Edges, "of", form)
+    model = kind(layers=2, width=24, **({} if kind is GatedGcn else {"heads": 2})).build(CLASSIFY).eval()
+    batch = small_batch(CLASSIFY)
+    known = model(batch)[batch.mask]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = model(batch)[batch.mask].float()
+    assert (found - known).abs().max() < 0.05 * known.abs().max()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model.train()(batch)
+    logits.float().square().sum().backward()
+    assert all(weight.grad is None or weight.grad.isfinite().all() for weight in model.parameters())
 
 
 def test_work_in_portions_is_the_same_as_work_on_the_whole(monkeypatch):
