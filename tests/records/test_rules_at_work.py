@@ -127,6 +127,15 @@ def test_a_number_that_is_not_finite_is_told_where_it_was_made_and_whether_it_re
     assert "1 later modules inherited" in fatal.says
 
 
+def test_a_watcher_that_no_checkpoint_can_hold_is_told_of_and_costs_the_others_nothing() -> None:
+    health = Health([rule() for rule in house_rules().values()], FACTS)
+    health.watchers["seesaw"].secret = object()
+    resumed = Health([rule() for rule in house_rules().values()], FACTS)
+    resumed.load(json.loads(json.dumps(health.state())))
+    assert [(each.rule, each.level) for each in resumed.ordered] == [("seesaw", "info")]
+    assert resumed.watchers.keys() == health.watchers.keys() - {"seesaw"}
+
+
 def test_a_finding_shows_the_readings_behind_it() -> None:
     names, values = ("a.w", "b.w"), np.stack([noisy(0.1), noisy(0.9)], axis=1)[:, None].astype(np.float32)
     (found,) = findings(

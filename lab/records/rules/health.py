@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from lab.records.chunk import Chunk
@@ -34,11 +36,12 @@ class Health:
         self._measured: set[str] = set()
         self._past = Past(facts)
         self._has_ended = False
-        for kind, rule in self.specs.items():
-            self._try(kind, lambda rule=rule: self._start(rule, facts))
+        for kind in self.specs:
+            self._try(kind, partial(self._start, kind, facts))
 
-    def _start(self, rule: RuleSpec, facts: Facts) -> Iterable[Finding]:
-        self.watchers[_kind(rule)] = resolve(rule.code)(rule, facts) if rule.code else Checked(rule, facts)
+    def _start(self, kind: str, facts: Facts) -> Iterable[Finding]:
+        rule = self.specs[kind]
+        self.watchers[kind] = resolve(rule.code)(rule, facts) if rule.code else Checked(rule, facts)
         return ()
 
     def see(self, chunks: Sequence[Chunk]) -> list[Finding]:
@@ -57,13 +60,14 @@ class Health:
         news = self._all(lambda watcher: watcher.end())
         return news + [each for each in map(self._unfed, self.specs.values()) if each is not None and self._add(each)]
 
-    def _all(self, ask: Any) -> list[Finding]:
-        news = [each for kind in list(self.watchers) for each in self._try(kind, lambda: ask(self.watchers[kind]))]  # noqa: B023
+    def _all(self, ask: Callable[[Watcher], Iterable[Finding]]) -> list[Finding]:
+        """What all watchers say that is news, with what explains it as far as that is known by now."""
+        news = [each for kind in list(self.watchers) for each in self._try(kind, partial(ask, self.watchers[kind]))]
         keys = dict.fromkeys((each.rule, each.scope) for each in news)
         told = dict(zip(self._found, self.findings, strict=True))
         return sorted((told[key] for key in keys), key=_order)
 
-    def _try(self, kind: str, ask: Any) -> list[Finding]:
+    def _try(self, kind: str, ask: Callable[[], Iterable[Finding]]) -> list[Finding]:
         """What a watcher says that is news; one that raises is told once and not asked again."""
         try:
             return [finding for finding in list(ask()) if self._add(finding)]
@@ -130,9 +134,13 @@ class Health:
         return spec.action if spec is not None and finding.level != "info" else "note"
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint must hold; a watcher whose state is not plain is told of when it is put back."""
+        """What a checkpoint must hold; a watcher whose attributes are not plain is left out."""
+        watchers = {}
+        for kind, watcher in self.watchers.items():
+            with suppress(TypeError, RecursionError):
+                watchers[kind] = state_of(watcher)
         return {
-            "watchers": {kind: state_of(watcher) for kind, watcher in self.watchers.items()},
+            "watchers": watchers,
             "found": [vars(finding) for finding in self._found.values()],
             "last": list(self._last.values()),
             "past": self._past.state(),
@@ -151,6 +159,7 @@ class Health:
                 put_back(self.watchers[kind], said["watchers"][kind])
             else:
                 del self.watchers[kind]
+                self._add(Finding(kind, "", 0, "info", says="could not go on: a checkpoint cannot hold its attributes"))
 
 
 def status_of(findings: Iterable[Finding]) -> Status:
