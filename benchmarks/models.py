@@ -1,6 +1,6 @@
 """Seconds an epoch and peak memory of every model of the zoo on PATTERN, GIN also as PyTorch Geometric has it.
 
-    python benchmarks/models.py [--layers 2] [--steps 3] [--rounds 3] [--device cpu] [--only gin,grit]
+    python benchmarks/models.py [--layers 2] [--steps 3] [--rounds 3] [--device cpu] [--only gin,grit] [--flush]
 
 Every row is measured in a process of its own, so that its memory is its own; the processes take turns, round by
 round. A step is a forward pass, the loss, a backward pass and Adam on a batch of 32; an epoch has 10,000 graphs.
@@ -87,16 +87,17 @@ def listed(layers: int, data: Dataset, device: torch.device, *, compressed: bool
     return model, [lambda at=at: step(at) for at in range(len(batches))]
 
 
-def measured(name: str, layers: int, steps: int, device_name: str) -> tuple[int, float, float]:
+def measured(name: str, asked: argparse.Namespace) -> tuple[int, float, float]:
     """Parameters, seconds a step and megabytes above what was held before the first step, in this process."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    device = torch.device(device_name)
-    data = pattern(Pattern(train=BATCH * steps, valid=1, test=1), 0)
+    torch.set_flush_denormal(asked.flush)
+    device = torch.device(asked.device)
+    data = pattern(Pattern(train=BATCH * asked.steps, valid=1, test=1), 0)
     if name in PYG:
-        model, run = listed(layers, data, device, compressed=PYG[name])
+        model, run = listed(asked.layers, data, device, compressed=PYG[name])
     else:
-        model, run = dense(of_layers(SPECS[name], layers), data, device)
+        model, run = dense(of_layers(SPECS[name], asked.layers), data, device)
     optimiser = torch.optim.Adam(model.parameters())
     peak, before = Peak(device), held(device)
     epoch(run, optimiser, device)
@@ -133,6 +134,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--only", default="", help="kinds, with commas")
+    parser.add_argument("--flush", action="store_true", help="take numbers too small to be normal for 0")
     asked = parser.parse_args()
     kinds = asked.only.split(",") if asked.only else []
     names = [name for name in [*SPECS, *PYG] if not kinds or name.split(",")[0] in kinds]
@@ -141,7 +143,7 @@ def main() -> None:
     with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as alone:
         for _ in range(asked.rounds):
             for name in names:
-                told = alone.submit(measured, name, asked.layers, asked.steps, asked.device).result()
+                told = alone.submit(measured, name, asked).result()
                 seen[name].append(told)
     print_table(seen)
 
