@@ -55,7 +55,7 @@ class Saturation(RuleSpec):
     number: ClassVar[str] = "R16"
     reads: ClassVar[str] = "activations.sat, attention.n_eff, attention.n_eff_share"
     why: ClassVar[str] = (
-        "Near its ends a gate has a hundredth of its gradient; GPS as published starts with 54 % of a layer's gates there."
+        "Gates near their ends hardly learn; GPS as published starts with 54 % of a layer's gates there."
     )
     means: ClassVar[str] = "Logits are too large: a wrong initial bias, or scores that are not scaled."
     remedy: ClassVar[str] = "Start gates near one half, divide scores by the root of the width, or raise a temperature."
