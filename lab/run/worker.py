@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from multiprocessing import connection, parent_process
@@ -186,8 +187,9 @@ class Watch:
         self.wire.send(Points(self.trial, tuple(points)))
 
     def alert(self, member: int, finding: Finding) -> None:
-        """Pass what a rule has found on."""
-        self.wire.send(Alert(self.trial, finding))
+        """Pass what a rule has found on; it is in the record, too, if nobody is there any more."""
+        with suppress(OSError):
+            self.wire.send(Alert(self.trial, finding))
 
 
 def ready_torch(setup: Setup) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from lab.probes.sites import sites
 from lab.records.chunk import Chunk
 from lab.records.rules.facts import Facts
 from lab.records.rules.health import Health
+from lab.records.rules.losses import NoLearningWatch
 from lab.spec.experiment import Experiment
 from lab.spec.rules import Finding
 from lab.train.tasks import ClassifyNodes, ClassifyPairs, RegressNodes, Task, entropy
@@ -65,10 +67,10 @@ class Guard:
         """The run is over: what only its end shows, with the accuracy that the data allow where nothing was learned."""
         self.take()
         self._thread.shutdown()
-        stuck = self.health.watchers.get("no_learning")
-        depth = depth_of(self.experiment)
-        if getattr(stuck, "is_stuck", False) and depth is not None:
-            self.facts = stuck.facts = replace(self.facts, ceiling=ceiling(dataset, depth))  # type: ignore[union-attr]
+        stuck, depth = self.health.watchers.get("no_learning"), depth_of(self.experiment)
+        if isinstance(stuck, NoLearningWatch) and stuck.is_stuck and depth is not None:
+            with suppress(MemoryError):
+                self.facts = stuck.facts = replace(self.facts, ceiling=ceiling(dataset, depth))
         self._told(self.health.end())
 
     def _told(self, news: list[Finding]) -> list[Finding]:
