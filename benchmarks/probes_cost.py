@@ -48,6 +48,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "graph_transformer, 8 heads": {"kind": "graph_transformer", "attention": "content", "width": 64, "heads": 8},
 }
 WAITS = ("_local_scalar_dense", "nonzero", "is_nonzero", "equal")
+CHOSEN: list[str] = []
+"""Levels to compare; `off` is always among them."""
 BATCH = 32
 EPOCH = 313
 """Steps of an epoch of PATTERN, over which the checks of padding are spread."""
@@ -220,8 +222,8 @@ def compare(title: str, make: Callable[[Experiment, Any], dict[str, Arm]], round
 
 
 def levels(said: Experiment, data: Any) -> dict[str, Arm]:
-    """An arm a level."""
-    return {level: Arm(said, data, at_level(level)) for level in LEVELS}
+    """An arm a level, the bare one first."""
+    return {level: Arm(said, data, at_level(level)) for level in LEVELS if level in CHOSEN}
 
 
 def others(said: Experiment, data: Any) -> dict[str, Arm]:
@@ -301,7 +303,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=120)
     parser.add_argument("--table", choices=("levels", "others", "alone", "size"))
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--levels", nargs="+", default=list(LEVELS), choices=LEVELS)
     said = parser.parse_args()
+    CHOSEN.extend({"off", *said.levels})
     wanted = (said.table,) if said.table else ("levels", "others", "alone", "size")
     if "levels" in wanted:
         compare("level", levels, said.rounds, said.models)

@@ -137,8 +137,8 @@ def at_level(level: Level) -> tuple[ProbeSpec, ...]:
         Gradients(exact=True),
         Inputs(every=1, exact=True),
         Evaluation(),
-        Activations(every=1, max_overhead=0.1, exact=True),
-        Attention(every=1, max_overhead=0.1, exact=True),
+        Activations(every=1, max_overhead=0.05, exact=True),
+        Attention(every=1, max_overhead=0.05, exact=True),
         Padding(),
         Noise(exact=True),
     )
