@@ -55,6 +55,11 @@ class Facts:
         """Whether a parameter has two or more axes; taken for granted of one that is not known."""
         return name not in self.vectors
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether the model is known to have one matrix only, which may be rewritten without any harm."""
+        return sum(self.is_matrix(name) for name in self.names) == 1
+
     def is_exempt(self, name: str) -> bool:
         """Whether no rule may blame a parameter for not moving."""
         return name == TOTAL or name in self.cancelled or name in self.frozen

@@ -39,7 +39,7 @@ class UpdateHighWatch(Watch[UpdateHigh]):
     def see(self, chunks: Sequence[Chunk]) -> Iterator[Finding]:
         """What these readings show."""
         spec = self.spec
-        for told in of_matrices(chunks, "update_weight", self.facts):
+        for told in of_matrices(chunks, "update_weight", self.facts) if not self.facts.is_linear else ():
             middle = medians(told)
             seen = ~np.isnan(middle)
             steps, middle = told.steps[seen], middle[seen]

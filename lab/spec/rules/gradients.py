@@ -31,7 +31,10 @@ class NoGradient(RuleSpec):
 
 
 class UpdateHigh(RuleSpec):
-    """Fires when the median update/weight of the matrices is far too high: at once, or for a while."""
+    """Fires when the median update/weight of the matrices is far too high: at once, or for a while.
+
+    A linear model, which has one matrix, is left alone.
+    """
 
     kind: Literal["update_high"] = "update_high"
     code: ClassVar[str] = "lab.records.rules.updates:UpdateHighWatch"
