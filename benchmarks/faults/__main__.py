@@ -1,6 +1,6 @@
 """Faults are planted in real training runs, and the rules are scored on what they say of them.
 
-    python -m benchmarks.faults [--seeds 0 1 2] [--only WORD ...] [--rejudge] [--cells 3]
+    python -m benchmarks.faults [--seeds 0 1 2] [--only WORD ...] [--rejudge] [--folder DIR]
 
 Trains every fault, control and cell of a shipped study once a seed, keeps the readings, and prints the tables.
 With --rejudge nothing is trained: the rules of today speak on the readings that are kept.
