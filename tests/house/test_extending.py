@@ -50,4 +50,4 @@ def test_an_editor_completes_what_the_page_defines(ring: Path) -> None:
 
 
 def test_what_the_page_defines_keeps_the_contracts(ring: Path) -> None:
-    assert "3 passed" in said_by(ring, "pytest", "-q", "-p", "no:cacheprovider", "tests")
+    assert "4 passed" in said_by(ring, "pytest", "-q", "-p", "no:cacheprovider", "tests")
