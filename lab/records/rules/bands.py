@@ -117,7 +117,7 @@ class GrowthWatch(Watch[GradGrowth]):
     def see(self, chunks: Sequence[Chunk]) -> Iterator[Finding]:
         """What these readings show."""
         steps, norms = total(chunks, "gradients", "total_norm")
-        useful = np.isfinite(norms) & (norms > 0)
+        useful = np.isfinite(norms) & (norms > 0) & (steps >= self.spec.after)
         steps, norms = steps[useful], norms[useful]
         if not len(steps):
             return

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lab.records.chunk import Chunk
+from lab.records.chunk import TOTAL, Chunk
+from lab.records.rules.classes import guessing
 from lab.records.rules.facts import Facts
-from lab.records.rules.watcher import Rows, Watch, of_all, total
+from lab.records.rules.watcher import Rows, Watch, of_all, rows, total
 from lab.records.rules.windows import Window
 from lab.spec.rules import Divergence, Finding, InitialLoss, NoLearning
 
@@ -71,6 +72,7 @@ class NoLearningWatch(Watch[NoLearning]):
         self.waiting: list[float] = []
         self.parts: list[float] = []
         self.last = -1
+        self.recall = 0.0
 
     def see(self, chunks: Sequence[Chunk]) -> Iterator[Finding]:
         """Remember; it speaks at the end."""
@@ -81,6 +83,10 @@ class NoLearningWatch(Watch[NoLearning]):
             self.bucket = step // self.width
             self.waiting.append(value)
             self.last = step
+        for told in rows(chunks, "evaluation", "recall"):
+            recalls = told.only(lambda name: name != TOTAL).values
+            known = recalls[np.isfinite(recalls).any(axis=1)]
+            self.recall = float(np.nanmean(known[-1])) if len(known) else self.recall
         yield from ()
 
     def _close(self) -> None:
@@ -89,8 +95,9 @@ class NoLearningWatch(Watch[NoLearning]):
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the losses so far are no better than knowing the labels' shares."""
-        return self._value() > self.spec.share * self.facts.label_entropy
+        """Whether the losses so far are no better than knowing the labels' shares, and recalls than guessing."""
+        has_learned = self.recall > guessing(max(self.facts.classes, 2))
+        return not has_learned and self._value() > self.spec.share * self.facts.label_entropy
 
     def _value(self) -> float:
         """The median loss of the last part of the run; NaN where there is too little to judge by."""
@@ -138,6 +145,7 @@ class DivergenceWatch(Watch[Divergence]):
         bound = np.where(best > 0, self.spec.times * best, best) + self.spec.beyond
         says = f"the median loss over {self.spec.steps} steps was {self.spec.times:g} times its best or more"
         told = Rows(steps, ("loss",), middle[:, None])
-        for each in self.hits(told, (middle > bound)[:, None], says, threshold=None):
+        is_up = (middle > bound) & (steps >= self.spec.after)
+        for each in self.hits(told, is_up[:, None], says, threshold=None):
             at = int(np.flatnonzero(steps == each.step)[0])
             yield self.found(each.scope, each.step, middle[at], threshold=float(bound[at]), says=says)

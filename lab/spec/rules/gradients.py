@@ -138,6 +138,8 @@ class GradGrowth(RuleSpec):
     """How many times its smallest median so far ..."""
     steps: Count = 20
     """... the median over so many steps must be."""
+    after: Count = 50
+    """Steps at the start that are passed over: gradients settle in them."""
 
 
 class Vanishing(RuleSpec):

@@ -28,7 +28,8 @@ class InitialLoss(RuleSpec):
 class NoLearning(RuleSpec):
     """Fires when the training loss has not come below that of knowing the labels' shares alone.
 
-    It tells the best accuracy that the graphs allow at the model's depth, where that is known.
+    A model that tells the classes of other graphs apart has learned, whatever its loss. The rule names the best
+    accuracy that the graphs allow at the model's depth, where that is known.
     """
 
     kind: Literal["no_learning"] = "no_learning"
@@ -81,13 +82,17 @@ class Divergence(RuleSpec):
     code: ClassVar[str] = "lab.records.rules.losses:DivergenceWatch"
     number: ClassVar[str] = "R21"
     reads: ClassVar[str] = "gradients.loss"
-    why: ClassVar[str] = "Medians over 20 steps of sound runs do not rise by half."
+    why: ClassVar[str] = (
+        "Medians over 20 steps of sound runs do not rise by half, once the first steps are behind them."
+    )
     means: ClassVar[str] = "The run has lost what it had learned: mostly steps that are too large."
     remedy: ClassVar[str] = "Look at update/weight and the gradient norm at the step where it began."
     action: Action = "freeze"
     times: Factor = 1.5
     """How many times its best median ..."""
-    beyond: Above = 0.05
+    beyond: Above = 0.1
     """... and by how much more ..."""
     steps: Count = 20
     """... the median over so many steps must be."""
+    after: Count = 50
+    """Steps at the start in which a loss may still do as it likes; the best is taken from them as well."""
