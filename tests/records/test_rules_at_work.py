@@ -115,6 +115,31 @@ def test_two_recalls_that_move_against_each_other_are_a_seesaw_and_two_that_rise
     assert [each.step for each in findings([rule], [recalls(flat(1.0, 12), flat(0.0, 12))])] == [90]
 
 
+def test_a_run_may_settle_before_its_loss_or_its_gradients_count_as_growing() -> None:
+    dip = np.where(np.arange(STEPS) < 30, 1.0, 50.0).astype(np.float32)
+    chunk = Chunk("gradients", np.arange(STEPS), (TOTAL,), ("total_norm",), dip[:, None, None])
+    growth = RuleSpec.named("grad_growth")
+    assert findings([growth()], [chunk]) == []
+    assert [each.rule for each in findings([growth.model_validate({"after": 1})], [chunk])] == ["grad_growth"]
+    bump = np.where((np.arange(STEPS) > 21) & (np.arange(STEPS) < 39), 3.0, 1.0) * LEARNED
+    losses = Chunk("gradients", np.arange(STEPS), (TOTAL,), ("loss",), bump.astype(np.float32)[:, None, None])
+    divergence = RuleSpec.named("divergence")
+    assert findings([divergence()], [losses]) == []
+    assert [each.rule for each in findings([divergence.model_validate({"after": 1})], [losses])] == ["divergence"]
+
+
+def test_a_model_that_tells_classes_of_other_graphs_apart_has_learned_whatever_its_loss() -> None:
+    rule = RuleSpec.named("no_learning")()
+    stuck = Chunk("gradients", np.arange(STEPS), (TOTAL,), ("loss",), flat(LN2).astype(np.float32)[:, None, None])
+
+    def recalls(value: float) -> Chunk:
+        values = np.full((1, 1, 2), value, dtype=np.float32)
+        return Chunk("evaluation", np.array([STEPS - 1]), ("0", "1"), ("recall",), values)
+
+    assert [each.rule for each in findings([rule], [stuck, recalls(0.52)])] == ["no_learning"]
+    assert findings([rule], [stuck, recalls(0.66)]) == []
+
+
 def test_a_number_that_is_not_finite_is_told_where_it_was_made_and_whether_it_reached_the_loss() -> None:
     modules = np.array([[0.0, 1.0, 1.0]], dtype=np.float32)[:, None]
     outputs = Chunk("activations", np.array([3]), ("a", "b", "c"), ("nonfinite",), modules)
