@@ -11,7 +11,7 @@ from typing import Any
 
 from lab.errors import LabError, Place, raise_all
 from lab.plan.conditions import ABSENT, Condition, read_condition, same
-from lab.plan.options import as_word, field_at, is_structural, mark_at, menu_of, value_at
+from lab.plan.options import as_word, choices_at, field_at, is_structural, mark_at, menu_of, value_at
 from lab.plan.wording import Choice, Menu, check_condition
 from lab.spec.change import change
 from lab.spec.design import Levels
@@ -186,7 +186,7 @@ def _values(base: Experiment, name: str, levels: Levels, where: Place) -> Sequen
         if option is None or mark is None or not mark.has_off:
             raise LabError(f"{name} has no off level", where=where, hint="list its levels instead")
         return list(dict.fromkeys((option.default if now is ABSENT else now, mark.off)))
-    choices = menu_of(base)[name].values
+    choices = choices_at(base, name)
     if choices is None:
         raise LabError(f"the levels of {name} cannot be counted", where=where, hint="list them instead of `all`")
     return choices

@@ -49,6 +49,12 @@ def field_at(experiment: Experiment, path: str) -> FieldInfo | None:
     return next((field for field in found if field is not None), None)
 
 
+def choices_at(experiment: Experiment, path: str) -> tuple[Any, ...] | None:
+    """The values that an option of the experiment's own kind of model can take; those of `kind` are all kinds."""
+    field = None if path.endswith(".kind") else field_at(experiment, path)
+    return menu_of(experiment)[path].values if field is None else finite_choices(field.annotation)
+
+
 def _declared(spec: object, names: Sequence[str]) -> FieldInfo | None:
     field: FieldInfo | None = None
     for name in names:

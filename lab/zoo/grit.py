@@ -170,5 +170,10 @@ class Grit(nn.Module):
         """Names of parameters whose gradient is zero by construction."""
         spec = self.spec
         only_shifts = not (spec.reads_pairs or spec.degree_scaler or spec.dropout or spec.attention_dropout)
-        shift = {"embedding.bias"} if only_shifts and spec.norm == "batch" else set()
+        shift = self._shifts() if only_shifts and spec.norm == "batch" else set()
         return shift | {f"layers.{at}.{name}" for at, layer in enumerate(self.layers) for name in layer.zero_gradient()}  # type: ignore[operator]
+
+    def _shifts(self) -> set[str]:
+        """The parameters that move all nodes alike on their way into a layer, whose batch norm takes that back."""
+        last = "norm" if self.spec.feed_forward == "none" else "ff_norm"
+        return {"embedding.bias", *(f"layers.{at}.{last}.bias" for at in range(self.spec.layers - 1))}
