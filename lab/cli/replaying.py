@@ -144,14 +144,14 @@ def _hear(step: int, goal: int) -> None:
         sys.stderr.write(f"\r  step {step} of {goal}" + ("\n" if step + 1 >= goal else ""))
 
 
-def diff_trials(store: Store, words: Sequence[str], *, steps: int, anyway: bool, as_json: bool) -> int:
+def diff_trials(store: Store, words: Sequence[str], *, steps: int, as_json: bool) -> int:
     """Run two trials side by side and tell where they part."""
     from lab.run.replaying import compared
 
     if steps < 1:
         raise LabError(f"--steps {steps}: at least one step must be compared")
     sides = tuple(_side_of(store, named) for named in _named(store, words, count=2))
-    order = Comparison((sides[0], sides[1]), sides[0].seed, steps, anyway)
+    order = Comparison((sides[0], sides[1]), sides[0].seed, steps)
     told = compared(order, _hear)
     sys.stdout.write(json.dumps(_writable(asdict(told))) + "\n" if as_json else parting_text(told))
     return 0

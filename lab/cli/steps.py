@@ -49,7 +49,6 @@ def diff(
     /,
     *,
     steps: Annotated[int, Parameter(help="Steps to compare before they count as the same.")] = 20,
-    anyway: Anyway = False,
     store: StorePath = STORE,
     json: AsJson = False,
 ) -> int:
@@ -60,7 +59,7 @@ def diff(
     from lab.cli.replaying import diff_trials
     from lab.records.store import Store
 
-    return diff_trials(Store(store), trials, steps=steps, anyway=anyway, as_json=json)
+    return diff_trials(Store(store), trials, steps=steps, as_json=json)
 
 
 def mark(

@@ -65,7 +65,8 @@ class Comparison:
     sides: tuple[Side, Side]
     seed: int
     steps: int
-    anyway: bool = False
+    anyway: bool = True
+    """Both run now and alike: what has changed since they were recorded is told, and stops nothing."""
 
 
 def side_of_bundle(bundle: Bundle) -> Side:
