@@ -225,8 +225,8 @@ def freeze_for_ever(folder: Path) -> None:
 def test_a_kill_while_it_freezes_leaves_whole_bundles_only(tmp_path: Path) -> None:
     process = multiprocessing.get_context("spawn").Process(target=freeze_for_ever, args=(tmp_path,))
     process.start()
-    deadline = time.monotonic() + 120
-    while len(bundles_of(tmp_path, TRIAL)) < 6 and time.monotonic() < deadline:
+    deadline = time.monotonic() + 300
+    while len(bundles_of(tmp_path, TRIAL)) < 3 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
@@ -234,7 +234,7 @@ def test_a_kill_while_it_freezes_leaves_whole_bundles_only(tmp_path: Path) -> No
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         whole = bundles_of(tmp_path, TRIAL)
-    assert len(whole) >= 6
+    assert len(whole) >= 3
     for bundle in whole[-3:]:
         assert pq.read_table(bundle.path / "log.parquet").num_rows == 4
         assert load_file(bundle.path / "state-0.safetensors")

@@ -144,7 +144,7 @@ def test_relu_after_the_sum_differs_from_relu_on_messages():
 
 def test_the_last_layer_has_a_relu_only_when_asked():
     stage = GinStage(Options(layers=3, width=4))
-    assert [type(layer.relu).__name__ for layer in stage.layers] == ["ReLU", "ReLU", "Identity"]
+    assert [type(layer.relu).__name__ for layer in stage.layers] == ["Relu", "Relu", "Identity"]
     assert isinstance(GinStage(Options(layers=3, width=4, last_relu=True)).layers[-1].relu, torch.nn.ReLU)
 
 
