@@ -44,7 +44,7 @@ def test_every_cell_of_a_study_takes_two_steps(project, name, capsys):
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_takes_two_steps_on_a_small_draw_of_its_data(project, name, capsys):
     file = project / "experiments" / name
-    small = "{kind: \\1, train: 12, valid: 4, test: 4}"
+    small = "{kind: \\1, train: 12, valid: 4, test: 4, sizes: [3, 8]}"
     file.write_text(re.sub(r"\{kind: (pattern|cluster)\}", small, file.read_text()))
     assert main(["run", f"experiments/{name}", "--smoke"]) == 0, capsys.readouterr().out
 
