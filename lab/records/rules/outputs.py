@@ -60,7 +60,7 @@ class SaturationWatch(Watch[Saturation]):
         super().__init__(spec, facts)
         self.gates = Streak(spec.readings)
         self.heads = Streak(spec.readings)
-        self.gates_apart, self.heads_apart = Spacing(spec.apart), Spacing(spec.apart)
+        self.gates_apart = Spacing(spec.apart)
 
     def see(self, chunks: Sequence[Chunk]) -> Iterator[Finding]:
         """What these readings show."""
@@ -74,12 +74,11 @@ class SaturationWatch(Watch[Saturation]):
         for told in rows(chunks, "attention", "n_eff"):
             yield from self._collapsed(told, shares.get(told.names))
 
-    def _collapsed(self, each: Rows, shares: Rows | None) -> Iterator[Finding]:
-        spec, places = self.spec, self.heads_apart.kept(each.names, each.steps)
-        told = each.at(places)
-        narrow = told.values < spec.columns
-        if shares is not None and shares.values.shape == each.values.shape:
-            narrow &= shares.at(places).values < spec.spread
+    def _collapsed(self, told: Rows, shares: Rows | None) -> Iterator[Finding]:
+        """Every reading counts: sound heads spread at the start, while gates may start near an end."""
+        spec, narrow = self.spec, told.values < self.spec.columns
+        if shares is not None and shares.values.shape == told.values.shape:
+            narrow &= shares.values < spec.spread
         held = self.heads.held(told.names, narrow, ~np.isnan(told.values))
         says = f"the head reads one column of many in {spec.readings} readings in a row"
         yield from self.hits(told, held, says, threshold=spec.columns)

@@ -64,7 +64,7 @@ class Saturation(RuleSpec):
     readings: Count = 4
     """... in so many readings in a row ..."""
     apart: Count = 10
-    """... that are so many steps apart."""
+    """... that are so many steps apart; of heads every reading counts."""
     columns: Annotated[float, Field(ge=1)] = 1.1
     """Effective columns under which a head counts as collapsed ..."""
     spread: Share = 0.25
