@@ -36,10 +36,10 @@ class DeadUnits(RuleSpec):
     code: ClassVar[str] = "lab.records.rules.outputs:DeadWatch"
     number: ClassVar[str] = "R15"
     reads: ClassVar[str] = "activations.dead_units"
-    why: ClassVar[str] = "Sound runs reached 44 %, so the margin is thin; hence the patience."
+    why: ClassVar[str] = "Narrow layers of sound runs reached 56 %, so it takes more than half, and patience."
     means: ClassVar[str] = "Biases far below zero, or a learning rate that threw units where no gradient is."
     remedy: ClassVar[str] = "Lower the learning rate, look at the initial biases, or try a leaky activation."
-    over: Share = 0.5
+    over: Share = 0.7
     """Share of units ..."""
     readings: Count = 4
     """... in so many readings in a row ..."""

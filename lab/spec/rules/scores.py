@@ -54,10 +54,10 @@ class Seesaw(RuleSpec):
     code: ClassVar[str] = "lab.records.rules.classes:SeesawWatch"
     number: ClassVar[str] = "R20"
     reads: ClassVar[str] = "evaluation.recall"
-    why: ClassVar[str] = "See-saws in the research notes move recalls by 0.29 to 0.69 in one epoch."
+    why: ClassVar[str] = "See-saws in the research notes move recalls by 0.29 to 0.69 in one epoch; sound runs moved them by 0.16."
     means: ClassVar[str] = "Steps too large for the border between classes, or class weights out of proportion."
     remedy: ClassVar[str] = "Lower the learning rate, look at norms, and at the weights of the classes."
-    move: Share = 0.15
+    move: Share = 0.2
     """A change of recall that counts; two classes must move so, against each other, ..."""
     swings: Count = 3
     """... so many times ..."""
