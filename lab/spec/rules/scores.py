@@ -54,7 +54,7 @@ class Seesaw(RuleSpec):
     code: ClassVar[str] = "lab.records.rules.classes:SeesawWatch"
     number: ClassVar[str] = "R20"
     reads: ClassVar[str] = "evaluation.recall"
-    why: ClassVar[str] = "See-saws in the research notes move recalls by 0.29 to 0.69 in an epoch, sound runs by up to 0.16."
+    why: ClassVar[str] = "See-saws in the research notes move recalls by 0.29 to 0.69, sound runs by up to 0.16."
     means: ClassVar[str] = "Steps too large for the border between classes, or class weights out of proportion."
     remedy: ClassVar[str] = "Lower the learning rate, look at norms, and at the weights of the classes."
     move: Share = 0.2
