@@ -83,7 +83,7 @@ class Divergence(RuleSpec):
     number: ClassVar[str] = "R21"
     reads: ClassVar[str] = "gradients.loss"
     why: ClassVar[str] = (
-        "Medians over 20 steps of sound runs do not rise by half, once the first steps are behind them."
+        "Small losses of sound runs double and come back; to lose half of what was learned is another matter."
     )
     means: ClassVar[str] = "The run has lost what it had learned: mostly steps that are too large."
     remedy: ClassVar[str] = "Look at update/weight and the gradient norm at the step where it began."
@@ -91,7 +91,9 @@ class Divergence(RuleSpec):
     times: Factor = 1.5
     """How many times its best median ..."""
     beyond: Above = 0.1
-    """... and by how much more ..."""
+    """... and by how much more, and ..."""
+    lost: Share = 0.5
+    """... which share of its way down from the loss of knowing the labels' shares alone ..."""
     steps: Count = 20
     """... the median over so many steps must be."""
     after: Count = 50
