@@ -143,7 +143,7 @@ class DivergenceWatch(Watch[Divergence]):
         best = np.minimum(np.minimum.accumulate(middle), self.best)
         self.best = float(best[-1])
         bound = np.where(best > 0, self.spec.times * best, best) + self.spec.beyond
-        bound = np.maximum(bound, best + self.spec.lost * np.maximum(self.facts.label_entropy - best, 0))
+        bound = np.maximum(bound, best + self.spec.lost * np.nan_to_num(self.facts.label_entropy - best).clip(min=0))
         says = f"the median loss over {self.spec.steps} steps rose to {self.spec.times:g} times its best or more"
         told = Rows(steps, ("loss",), middle[:, None])
         is_up = (middle > bound) & (steps >= self.spec.after)
