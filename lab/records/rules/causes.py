@@ -24,7 +24,7 @@ SYMPTOMS: dict[str, tuple[str, ...]] = {
     "double_softmax": TRAINING,
     "nonfinite": TRAINING,
     "stale_grad": TRAINING,
-    "mode_and_input": ("initial_loss", "nonfinite", "update_low", *TRAINING),
+    "mode_and_input": ("initial_loss", "nonfinite", "no_gradient", "update_low", *TRAINING),
     "update_high": ("nonfinite", *TRAINING),
     "initial_loss": ("nonfinite", *TRAINING),
     "act_scale": ("initial_loss", "nonfinite", "no_gradient", *TRAINING),
