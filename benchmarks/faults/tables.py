@@ -11,7 +11,7 @@ from benchmarks.faults.scoring import Verdict, score
 from benchmarks.faults.training import Log
 
 TUNED = (0,)
-"""Seeds that thresholds were set on; the others are held out."""
+"""Seeds that thresholds were first set on."""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -21,11 +21,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def split(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
-    """The runs that thresholds were set on, and those held out."""
+    """The runs that thresholds were set on, and the others."""
     told = list(verdicts)
     parts = {
         "tuned on": [each for each in told if each.seed in TUNED],
-        "held out": [each for each in told if each.seed not in TUNED],
+        "other seeds": [each for each in told if each.seed not in TUNED],
     }
     return {name: part for name, part in parts.items() if part}
 
