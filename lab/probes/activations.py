@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from lab.data.batch import Batch
 from lab.probes.cadence import Cadence
 from lab.probes.measures import MEASURES, PADDED, Real, Rows, gated, largest_of, measured, measures_of, sizes_of
-from lab.probes.probe import RING, Probe, Subject
-from lab.probes.ring import Ring
+from lab.probes.probe import Subject
+from lab.probes.ringed import RingProbe, not_measured
 from lab.probes.sites import Listening, Site, sites
 from lab.records.chunk import TOTAL, Chunk
 from lab.spec.probes import Activations
@@ -23,16 +23,16 @@ from lab.spec.rules import Finding
 STATISTICS = ("mean", "std", "abs_max", "nonfinite", "dead_units", "sat", "pad_out", "pad_grad")
 
 
-class ActivationProbe(Probe):
+class ActivationProbe(RingProbe):
     """Hooks the sites on steps that are due; a row holds the measures of all sites, then their gradients at padding."""
 
     def __init__(self, spec: Activations, subject: Subject) -> None:
+        super().__init__()
         self.spec = spec
         self.sites = () if subject.is_compiled else sites(subject.model)
         self.is_compiled = subject.is_compiled
         self.listening = Listening(self.sites, self._hear)
         self.cadence = Cadence(spec.every, spec.max_overhead, subject.weights.device)
-        self.ring = Ring(RING)
         self.called: set[str] = set()
         self.idle = _idle(self.sites, subject.model)
         """Sites that the model itself says have no part in its answer."""
@@ -115,16 +115,13 @@ class ActivationProbe(Probe):
         """The step is over, and how long it took is known."""
         self.cadence.end()
 
-    def waiting(self) -> Tensor | None:
-        """All rows since the last flush."""
-        return self.ring.waiting()
-
     def told(self, host: np.ndarray) -> list[Chunk]:
-        """One chunk of what sites put out, and one of how scale changes over the blocks."""
+        """The chunks of what was waiting, once it is known what reading it took."""
         self.cadence.settle()
-        if not self.ring.steps:
-            return []
-        steps, rows = self.ring.take(host)
+        return super().told(host)
+
+    def chunks(self, steps: np.ndarray, rows: np.ndarray) -> list[Chunk]:
+        """One chunk of what sites put out, and one of how scale changes over the blocks."""
         count = len(self.sites)
         forward = rows[:, : count * len(MEASURES)].reshape(len(steps), count, -1).transpose(2, 0, 1)
         told = _statistics(forward.astype(np.float64), rows[:, count * len(MEASURES) :])
@@ -161,11 +158,6 @@ def _idle(watched: Iterable[Site], model: nn.Module) -> frozenset[str]:
     without = cancelled()
     owned = {site.name: {f"{site.name}.{name}" for name, _ in site.module.named_parameters()} for site in watched}
     return frozenset(name for name, parameters in owned.items() if parameters and parameters <= without)
-
-
-def not_measured(probe: str, scope: str, why: str) -> Finding:
-    """A remark that a reader of the readings should find, told once."""
-    return Finding("not_measured", scope, 0, "info", says=f"the probe '{probe}' could not read: {why}")
 
 
 def _statistics(forward: np.ndarray, behind: np.ndarray) -> list[np.ndarray]:

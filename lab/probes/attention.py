@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 
 from lab.data.batch import Batch
-from lab.probes.activations import not_measured
 from lab.probes.cadence import Cadence
 from lab.probes.measures import Real
-from lab.probes.probe import RING, Probe, Subject
-from lab.probes.ring import Ring
+from lab.probes.probe import Subject
+from lab.probes.ringed import RingProbe, not_measured
 from lab.probes.sites import Listening, Site, sites
 from lab.records.chunk import Chunk
 from lab.spec.probes import Attention
@@ -26,16 +25,16 @@ OF_MODULES = ("row_err", "mask_leak", "masked_rows", "masked_padding")
 KINDS = ("attention", "gate")
 
 
-class AttentionProbe(Probe):
+class AttentionProbe(RingProbe):
     """Hooks attention on steps that are due; a row holds each module's heads and then the module itself."""
 
     def __init__(self, spec: Attention, subject: Subject) -> None:
+        super().__init__()
         self.spec = spec
         found = () if subject.is_compiled else sites(subject.model)
         self.is_compiled = subject.is_compiled
         self.listening = Listening([site for site in found if site.kind in KINDS], self._hear)
         self.cadence = Cadence(spec.every, spec.max_overhead, subject.weights.device)
-        self.ring = Ring(RING)
         self.heads: dict[str, int] = {}
         """Heads of each module that was heard, in the order they come in a row."""
         self._nothing = torch.full((), torch.nan, device=subject.weights.device)
@@ -92,16 +91,13 @@ class AttentionProbe(Probe):
         """The step is over, and how long it took is known."""
         self.cadence.end()
 
-    def waiting(self) -> Tensor | None:
-        """All rows since the last flush."""
-        return self.ring.waiting()
-
     def told(self, host: np.ndarray) -> list[Chunk]:
-        """One chunk by head and one by module."""
+        """The chunks of what was waiting, once it is known what reading it took."""
         self.cadence.settle()
-        if not self.ring.steps:
-            return []
-        steps, rows = self.ring.take(host)
+        return super().told(host)
+
+    def chunks(self, steps: np.ndarray, rows: np.ndarray) -> list[Chunk]:
+        """One chunk by head and one by module."""
         ends = np.cumsum([count * len(OF_HEADS) + len(OF_MODULES) for count in self.heads.values()])
         parts = np.split(rows, ends[:-1], axis=1)
         heads = np.concatenate([part[:, : -len(OF_MODULES)] for part in parts], axis=1)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from lab.data.batch import Batch
 from lab.probes.cadence import is_first
-from lab.probes.probe import RING, Probe, Subject
-from lab.probes.ring import Ring
+from lab.probes.probe import Subject
+from lab.probes.ringed import RingProbe
 from lab.records.chunk import TOTAL, Chunk
 from lab.spec.probes import Inputs
 
@@ -18,14 +18,14 @@ ROWS_SUM_TO_ONE = 1e-4
 """How far the outputs of a node may be from summing to 1 and still look like probabilities."""
 
 
-class InputProbe(Probe):
+class InputProbe(RingProbe):
     """Looks at the first batch of a step and at what the model answers to it."""
 
     def __init__(self, spec: Inputs, subject: Subject) -> None:
+        super().__init__()
         self.spec = spec
         self.model = subject.model
         self.has_batch_norm = any("batchnorm" in type(module).__name__.lower() for module in subject.model.modules())
-        self.ring = Ring(RING)
         self._batch: Batch | None = None
         self._training: list[float] = []
 
@@ -46,15 +46,8 @@ class InputProbe(Probe):
         self.ring.add(step, torch.stack(row))
         self._training.append(float(self.model.training))
 
-    def waiting(self) -> Tensor | None:
-        """All rows since the last flush."""
-        return self.ring.waiting()
-
-    def told(self, host: np.ndarray) -> list[Chunk]:
+    def chunks(self, steps: np.ndarray, rows: np.ndarray) -> list[Chunk]:
         """One chunk of totals."""
-        if not self.ring.steps:
-            return []
-        steps, rows = self.ring.take(host)
         total, norm, count, largest, like, single = rows.T.astype(np.float64)
         with np.errstate(all="ignore"):
             spread = np.sqrt(np.maximum(norm**2 / count - (total / count) ** 2, 0.0))

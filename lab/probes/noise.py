@@ -10,21 +10,20 @@ import torch
 from torch import Tensor
 
 from lab.data.batch import Batch
-from lab.probes.activations import not_measured
-from lab.probes.probe import RING, Probe, Subject
-from lab.probes.ring import Ring
+from lab.probes.probe import Subject
+from lab.probes.ringed import RingProbe, not_measured
 from lab.records.chunk import TOTAL, Chunk
 from lab.spec.probes import Noise
 from lab.spec.rules import Finding
 
 
-class NoiseProbe(Probe):
+class NoiseProbe(RingProbe):
     """Tells each batch's share of the gradient by what it adds; needs one copy of the gradients."""
 
     def __init__(self, spec: Noise, subject: Subject) -> None:
+        super().__init__()
         self.spec = spec
         self.gradients = subject.gradients
-        self.ring = Ring(RING)
         self.means = [0.0, 0.0]
         """Running means of the squared norm of the true gradient, and of the trace of its covariance."""
         self._so_far: Tensor | None = None
@@ -62,15 +61,8 @@ class NoiseProbe(Probe):
         self.ring.add(step, torch.stack([small, torch.linalg.vector_norm(self.gradients).square()]))
         self._all_sizes.append((sum(self._sizes) / count, float(sum(self._sizes))))
 
-    def waiting(self) -> Tensor | None:
-        """All rows since the last flush."""
-        return self.ring.waiting()
-
-    def told(self, host: np.ndarray) -> list[Chunk]:
+    def chunks(self, steps: np.ndarray, rows: np.ndarray) -> list[Chunk]:
         """One chunk: the ratio of the running means."""
-        if not self.ring.steps:
-            return []
-        steps, rows = self.ring.take(host)
         sizes, self._all_sizes = self._all_sizes, []
         scales = [
             self._scale(float(small), float(large), *size) for (small, large), size in zip(rows, sizes, strict=True)

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from lab.data.batch import Batch
-from lab.probes.activations import not_measured
-from lab.probes.probe import RING, Probe, Subject
-from lab.probes.ring import Ring
+from lab.probes.probe import Subject
+from lab.probes.ringed import RingProbe, not_measured
 from lab.probes.sites import Listening, Site, sites
 from lab.probes.untouched import untouched
 from lab.records.chunk import Chunk
@@ -28,17 +27,17 @@ Seen = dict[str, Tensor]
 """Outputs of the blocks, and of the model under the name LOGITS."""
 
 
-class PaddingProbe(Probe):
+class PaddingProbe(RingProbe):
     """Five passes over a few graphs before the first step, after a resumption, and before every further epoch."""
 
     def __init__(self, spec: Padding, subject: Subject) -> None:
+        super().__init__()
         self.spec = spec
         self.model = subject.model
         self.forward = subject.model if subject.forward is None else subject.forward
         self.is_compiled = subject.is_compiled
         self.blocks = [site for site in sites(subject.model) if site.kind == "block"]
         self.names = (*(site.name for site in self.blocks), LOGITS)
-        self.ring = Ring(RING)
         self.problem = ""
         self._is_due = not self.is_compiled
 
@@ -102,15 +101,8 @@ class PaddingProbe(Probe):
             listening.stop()
         return found
 
-    def waiting(self) -> Tensor | None:
-        """All rows since the last flush."""
-        return self.ring.waiting()
-
-    def told(self, host: np.ndarray) -> list[Chunk]:
+    def chunks(self, steps: np.ndarray, rows: np.ndarray) -> list[Chunk]:
         """One chunk by block, the model's output last."""
-        if not self.ring.steps:
-            return []
-        steps, rows = self.ring.take(host)
         values = rows.reshape(len(steps), len(self.names), len(STATISTICS)).transpose(0, 2, 1)
         return [Chunk(self.spec.kind, steps, self.names, STATISTICS, values)]
 
