@@ -143,7 +143,7 @@ def _offer_rules(schema: Schema) -> None:
     changes = {"type": "object", "properties": {kind: _ref(f"Changes.{kind}") for kind in names}}
     full = words["rules"]
     listed = next(form for form in full.get("anyOf", [full]) if form.get("type") == "array")
-    items = {"anyOf": [{"enum": list(names)}, listed["items"]]}
+    items = {"anyOf": [{"enum": ["all", *names]}, listed["items"]]}
     forms = [{"enum": ["all", "off"]}, {"type": "array", "items": items}, changes | {"additionalProperties": False}]
     forms += [form for form in full.get("anyOf", ()) if form.get("type") == "null"]
     words["rules"] = {"description": full["description"], "default": full.get("default"), "anyOf": forms}

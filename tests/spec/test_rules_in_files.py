@@ -17,7 +17,13 @@ score: valid.acc
 factors: {model.layers: [1, 2]}
 seeds: 2
 """
-FORMS = ["all", "off", ["vanishing", {"kind": "grad_spike", "z": 5}], {"seesaw": "off", "update_high": {"over": 0.3}}]
+FORMS = [
+    "all",
+    "off",
+    ["vanishing", {"kind": "grad_spike", "z": 5}],
+    ["all", {"kind": "grad_spike", "z": 5}],
+    {"seesaw": "off", "update_high": {"over": 0.3}},
+]
 
 
 def kinds(**said: object) -> list[str]:
@@ -31,6 +37,7 @@ def test_a_file_that_says_nothing_has_all_the_rules_of_the_house() -> None:
 
 def test_a_list_is_those_rules_and_a_mapping_is_all_with_changes() -> None:
     assert kinds(rules=["vanishing", {"kind": "grad_spike", "z": 5}]) == ["vanishing", "grad_spike"]
+    assert sorted(kinds(rules=FORMS[3])) == sorted(house_rules()), "what is written out replaces its like among all"
     changed = Experiment.model_validate(BASE | {"rules": FORMS[-1]}).rules
     assert [rule.kind for rule in changed] == [kind for kind in house_rules() if kind != "seesaw"]
     assert next(rule.over for rule in changed if rule.kind == "update_high") == 0.3

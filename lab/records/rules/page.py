@@ -23,6 +23,7 @@ report, which names the levels that alerts are confined to.
 ```yaml
 rules: all                                   # the default; off for none
 rules: [no_gradient, {{kind: grad_spike, z: 6}}]  # these and no others
+rules: [all, {{kind: stall, steps: 50}}]        # all, and one of a plug-in
 rules: {{seesaw: off, update_high: {{over: 0.3, action: stop}}}}  # all, with changes; rules of plug-ins are added so
 ```
 

@@ -29,8 +29,17 @@ def spelled_out(said: Any) -> Any:
     if isinstance(said, Mapping):
         return _changed(said)
     if isinstance(said, Sequence):
-        return [{"kind": each} if isinstance(each, str) else each for each in said]
+        return _listed([{"kind": each} if isinstance(each, str) else each for each in said])
     return said
+
+
+def _listed(said: Sequence[Any]) -> list[Any]:
+    """The rules of a list, in which `all` stands for the house's; one that is written out replaces its like there."""
+    if {"kind": "all"} not in said:
+        return list(said)
+    own = [each for each in said if each != {"kind": "all"}]
+    written = {each.get("kind") if isinstance(each, Mapping) else getattr(each, "kind", None) for each in own}
+    return [*(each for each in _all() if each["kind"] not in written), *own]
 
 
 def _all() -> list[dict[str, Any]]:
