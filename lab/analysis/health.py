@@ -73,12 +73,14 @@ def failures(rows: Sequence[Row]) -> tuple[Failure, ...]:
 
 def findings(rows: Sequence[Row]) -> tuple[RuleFindings, ...]:
     """What rules said, by rule and level: what stands by itself first, the gravest and commonest of it at the top."""
-    said: dict[tuple[str, str], list[tuple[Row, Finding]]] = defaultdict(list)
+    said: dict[tuple[str, str, str], list[tuple[Row, Finding]]] = defaultdict(list)
     for row in rows:
         for finding in row.findings:
-            said[finding.rule, finding.level].append((row, finding))
+            # A remark without a number says something of its own: what was not measured, and why.
+            words = finding.says if finding.level == "info" and finding.value is None else ""
+            said[finding.rule, finding.level, words].append((row, finding))
     cells = {row.cell: row.levels for row in rows if row.status != MISSING}
-    told = [_told(rule, level, each, cells) for (rule, level), each in said.items()]
+    told = [_told(rule, level, each, cells) for (rule, level, _), each in said.items()]
     return tuple(sorted(told, key=lambda one: (not one.own, GRAVITY.get(one.level, 1), -one.trials, one.rule)))
 
 
@@ -107,7 +109,7 @@ def _told(rule: str, level: str, said: Sequence[tuple[Row, Finding]], cells: Cel
         rule,
         level,
         len({row.trial for row, _ in said}),
-        tuple(scopes),
+        tuple(scope for scope in scopes if scope),
         first.says,
         own=len(own),
         causes=tuple(cause for cause, _ in causes.most_common()),

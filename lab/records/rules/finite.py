@@ -31,7 +31,7 @@ class NonfiniteWatch(Watch[Nonfinite]):
             says = f"its output was not finite while what came before it was, {reached}{more}"
             return self.found(outputs[0], step, len(outputs), threshold=0, says=says, level=level)
         if is_lost:
-            says = "the loss was not finite" + (f", and so were {len(gradients)} gradients" if gradients else "")
+            says = "the loss was not finite" + (f", nor were {len(gradients)} gradients" if gradients else "")
             return self.found("loss", step, np.nan, threshold=None, says=says, level=level)
         more = f"; {len(gradients) - 1} gradients further down inherited it" if len(gradients) > 1 else ""
         says = f"its gradient was not finite although the loss was{more}"
