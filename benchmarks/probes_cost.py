@@ -65,7 +65,7 @@ class Arm:
         self.model = build_model(said, data.shape, 0)
         self.pack = Pack([self.model])
         learner = Learner.of(said, self.model, Streams(0))
-        self.stepper = Stepper(self.pack, [learner], task_of(data.task, data.shape, said.training), planned_steps=9999)
+        self.stepper = Stepper(self.pack, [learner], task_of(data, said), planned_steps=9999)
         subject = Subject(self.model, self.pack.layout, self.pack.weights[0], self.pack.gradients[0])
         self.recorder = Recorder(probes, subject, planned_steps=9999)
         self.stepper.recorders = (self.recorder,)

@@ -36,7 +36,7 @@ class Bench:
         self.model = build_model(said, dataset.shape, 0) if model is None else model
         self.pack = Pack([self.model])
         learner = Learner.of(said, self.model, Streams(0))
-        task = task_of(dataset.task, dataset.shape, said.training)
+        task = task_of(dataset, said)
         self.stepper = Stepper(self.pack, [learner], task, planned_steps=100)
         weights, gradients = self.pack.weights[0], self.pack.gradients[0]
         subject = Subject(self.model, self.pack.layout, weights, gradients, is_compiled=compiled)

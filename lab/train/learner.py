@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lab.data.batch import Batch
 from lab.spec.experiment import Experiment, Precision
 from lab.train.streams import Streams
-from lab.zoo.parts import Dropout
+from lab.zoo.parts import Dropout, Progress
 
 Forward = Callable[[Batch], Tensor]
 
@@ -28,6 +28,10 @@ class Learner:
     """The one number that all dropout of the model reads; None where nothing is dropped."""
     ambient: torch.Generator
     """What torch's own dropout on the model's device draws from."""
+    progress: tuple[Tensor, ...] = ()
+    """The numbers in which parts of the model read how far training is."""
+    planned_steps: int = 1
+    """Steps of the whole training, by which progress is told."""
 
     @classmethod
     def of(cls, experiment: Experiment, model: nn.Module, streams: Streams) -> Learner:
@@ -41,14 +45,20 @@ class Learner:
         called: Forward = torch.compile(model) if training.compile else model
         forward = _in_precision(called, training.precision, device)
         ambient = torch.cuda.default_generators[device.index] if device.type == "cuda" else torch.default_generator
-        return cls(experiment, model, streams, forward, key if sites else None, ambient)
+        progress = tuple(module.share for module in model.modules() if isinstance(module, Progress))
+        return cls(experiment, model, streams, forward, key if sites else None, ambient, progress)
 
     def drop(self, step: int, part: int) -> None:
-        """Choose what dropout drops in one forward pass, also that of torch, which reads the ambient generator."""
+        """Choose what dropout drops in one forward pass, also that of torch, which reads the ambient generator.
+
+        Parts that change on the way are told how far training is.
+        """
         key = self.streams.key("dropout", step, part)
         self.ambient.manual_seed(key)
         if self.dropout_key is not None:
             self.dropout_key.fill_(key)
+        for share in self.progress:
+            share.fill_(min(step / self.planned_steps, 1.0))
 
     @property
     def buffers(self) -> dict[str, Tensor]:

@@ -58,7 +58,7 @@ class Run:
         model.to(dataset.splits["train"].x.device)
         self.splits = prepare_splits(dataset, model)
         self.planned_steps = self.training.epochs * len(self.updates(1))
-        self.task = task_of(dataset.task, dataset.shape, self.training)
+        self.task = task_of(dataset, experiment)
         self.stopping = Stopping(experiment.stop_run, self.task.goal)
         self.plateau = Plateau(self.training.plateau_patience, self.training.plateau_factor, self.task.goal)
         self.learner = Learner.of(experiment, model, self.streams)

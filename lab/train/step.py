@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +48,8 @@ class Stepper:
     """
 
     def __init__(self, pack: Pack, learners: Sequence[Learner], task: Task, *, planned_steps: int) -> None:
-        self.pack, self.learners, self.task = pack, tuple(learners), task
+        self.pack, self.task = pack, task
+        self.learners = tuple(replace(learner, planned_steps=planned_steps) for learner in learners)
         self.recorders: tuple[Recorder, ...] = ()
         trainings = [learner.experiment.training for learner in learners]
         weights = pack.weights
@@ -167,7 +168,7 @@ def first_steps(
     """Train a model for a few steps as the loop would; the loss of each comes as it is taken."""
     training = experiment.training
     learner = Learner.of(experiment, model, Streams(seed, "", frozenset(training.unpaired)))
-    task = task_of(dataset.task, dataset.shape, training)
+    task = task_of(dataset, experiment)
     stepper = Stepper(Pack([model]), [learner], task, planned_steps=steps)
     split = Prepared(dataset.splits["train"], model, 0)
     step, epoch = 0, 1

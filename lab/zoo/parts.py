@@ -211,6 +211,20 @@ class Dropout(nn.Module):
         return f"p={self.p}"
 
 
+class Progress(nn.Module):
+    """How far training is, from 0 to 1, for parts that change on the way; the loop fills it in before each step."""
+
+    share: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("share", torch.zeros(()), persistent=False)
+
+    def forward(self) -> Tensor:
+        """The share of the planned steps that are done, a 0-d tensor."""
+        return self.share
+
+
 _GOLDEN = 0x9E3779B97F4A7C15 - 2**64
 _WORD = 0xFFFFFFFF
 

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from lab.data.batch import IGNORED, Batch, Shape
-from lab.spec.experiment import Training
+from lab.data.batch import IGNORED, Batch
+from lab.spec.datasets import Lines
+from lab.spec.experiment import Experiment, Training
+from lab.spec.models import PairMlp
 from lab.spec.tasks import TASKS
 from lab.train.tasks import ClassifyPairs, task_of
 
@@ -84,7 +86,8 @@ def test_numbers_on_padding_reach_neither_loss_nor_gradient() -> None:
 
 
 def test_the_scores_are_those_of_the_menu_and_the_task_is_known_by_its_name() -> None:
-    task = task_of("classify_pairs", Shape(nodes=4, classes=3, tokens=1, pairs=1), Training(class_weights="none"))
+    data = Lines().build(0)
+    task = task_of(data, Experiment(dataset=Lines(), model=PairMlp(), training=Training(class_weights="none")))
     assert isinstance(task, ClassifyPairs)
     assert not task.weigh
     assert set(scored(task, torch.zeros(2, 4, 4, 1))) == set(TASKS["classify_pairs"].scores)

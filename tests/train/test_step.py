@@ -37,7 +37,7 @@ class Packed:
         dataset = data_of(self.said[0])
         models = [build_model(said, dataset.shape, k).double() for said, k in zip(self.said, which, strict=True)]
         learners = [Learner.of(s, m, Streams(k)) for s, m, k in zip(self.said, models, which, strict=True)]
-        task = task_of(dataset.task, dataset.shape, self.said[0].training)
+        task = task_of(dataset, self.said[0])
         self.stepper = Stepper(Pack(models), learners, task, planned_steps=STEPS)
         self.split = Prepared(dataset.splits["train"], models[0], 0)
         self.losses: list[list[float]] = []

@@ -46,7 +46,7 @@ class Rerun:
         self.member, self.dataset = member, dataset
         self.training = member.experiment.training
         self.streams = Streams(member.seed, member.cell, frozenset(self.training.unpaired))
-        self.task = task_of(dataset.task, dataset.shape, self.training)
+        self.task = task_of(dataset, member.experiment)
         model = self._model()
         self.splits = prepare_splits(dataset, model)
         self.epoch_steps = len(self.updates(1))
