@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lab.data.batch import IGNORED, Dataset, Split
+from lab.data.batch import IGNORED, AnySplit, Dataset
 from lab.exact.lattices import Lattice
 from lab.exact.look_up import look_ups
 
@@ -57,7 +57,7 @@ def pair_lines(dataset: Dataset) -> dict[str, float]:
     return told | {"balanced_acc: always no": 0.5}
 
 
-def token_bound(split: Split, *, tokens: int, classes: int) -> float:
+def token_bound(split: AnySplit, *, tokens: int, classes: int) -> float:
     """The best balanced accuracy, on these very graphs, of any rule that sees a node's token only."""
     seen = _by_token(split, tokens=tokens, classes=classes)
     share = seen / seen.sum(dim=0).clamp(min=1)
@@ -65,14 +65,14 @@ def token_bound(split: Split, *, tokens: int, classes: int) -> float:
     return float(share.max(dim=1).values.sum()) / present
 
 
-def _by_token(split: Split, *, tokens: int, classes: int) -> torch.Tensor:
+def _by_token(split: AnySplit, *, tokens: int, classes: int) -> torch.Tensor:
     """[tokens, classes]: how many scored nodes of each class carry each token."""
     real = split.y != IGNORED
     pairs = split.x[real] * classes + split.y[real]
     return torch.bincount(pairs, minlength=tokens * classes).reshape(tokens, classes)
 
 
-def _lattices(split: Split) -> list[Lattice]:
+def _lattices(split: AnySplit) -> list[Lattice]:
     """The graphs of a split as exact arithmetic takes them; their places do not matter."""
     told = []
     for size, adjacency, labels in zip(split.sizes.tolist(), split.adjacency.numpy(), split.y.numpy(), strict=True):
@@ -81,19 +81,19 @@ def _lattices(split: Split) -> list[Lattice]:
     return told
 
 
-def degree_lines(train: Split, test: Split) -> dict[str, float]:
+def degree_lines(train: AnySplit, test: AnySplit) -> dict[str, float]:
     """Class-balanced logistic regression on the degree in four forms, fitted on one split, scored on another."""
     fit, score = _degree_features(train), _degree_features(test)
     y_fit, y_score = _labels(train), _labels(test)
     return {name: _logistic(fit[name], y_fit, score[name], y_score) for name in fit}
 
 
-def _labels(split: Split) -> NDArray[np.int64]:
+def _labels(split: AnySplit) -> NDArray[np.int64]:
     labels: NDArray[np.int64] = split.y[split.y != IGNORED].numpy()
     return labels
 
 
-def _degree_features(split: Split) -> dict[str, Numbers]:
+def _degree_features(split: AnySplit) -> dict[str, Numbers]:
     """Per scored node its degree: as it is, standardised inside its graph, over the nodes, with those around it."""
     degree: Numbers = split.adjacency.numpy().sum(axis=2).astype(np.float64)  # torch would widen it all first
     nodes: Numbers = split.sizes.double().numpy()[:, None]

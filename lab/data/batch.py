@@ -1,9 +1,13 @@
-"""Batch, Split and Dataset: packed graphs that live on the device, and the dense batches cut from them."""
+"""Batch, Split and Dataset: packed graphs that live on the device, and the dense batches cut from them.
+
+Windows of graphs that change, and of series over nodes, are cut by `lab.data.windows`, in batches of the same type.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -28,6 +32,12 @@ class Shape:
     """Numbers to predict; 0 where classes are told apart."""
     pairs: int = 0
     """Numbers a model puts out for every ordered pair of nodes; 0 where it is asked about single nodes."""
+    window: int = 0
+    """Frames a model sees; 0 where graphs stand alone."""
+    horizon: int = 0
+    """Frames to forecast; 0 where nothing is."""
+    drivers: int = 0
+    """The first nodes that are seen but never forecast."""
 
     @property
     def outputs(self) -> int:
@@ -36,17 +46,39 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """How the values of a series were scaled: original = scaled * std + mean, by node or for all nodes alike."""
+
+    mean: tuple[float, ...] = (0.0,)
+    """One number, or one a node."""
+    std: tuple[float, ...] = (1.0,)
+    """One number, or one a node."""
+    null: float | None = None
+    """The original value that marks a missing one, such as 0 of a broken detector."""
+
+
+@dataclass(frozen=True)
 class Batch:
-    """Some graphs, padded to one size. Real nodes come first; `mask` is True for them, everywhere in lab."""
+    """Some graphs, padded to one size. Real nodes come first; `mask` is True for them, everywhere in lab.
+
+    Windows have one more axis behind the first, that of their frames, in `x` and mostly in `adjacency`.
+    """
 
     x: Tensor
-    """[graphs, nodes] int64 tokens, or [graphs, nodes, features] numbers."""
+    """[graphs, nodes] int64 tokens, or [graphs, nodes, features] numbers.
+
+    Of windows [graphs, frames, nodes, features] numbers."""
     adjacency: Tensor
-    """[graphs, nodes, nodes] uint8: how many edges lead from row to column; as the data has it."""
+    """[graphs, nodes, nodes] uint8: how many edges lead from row to column; as the data has it.
+
+    Of windows [graphs, frames, nodes, nodes], or without frames where one graph is known for all of them; float32
+    where edges have weights."""
     mask: Tensor
     """[graphs, nodes] bool, True for a real node."""
     y: Tensor
-    """[graphs, nodes] int64 classes (IGNORED where not scored), or [graphs, nodes, targets] numbers."""
+    """[graphs, nodes] int64 classes (IGNORED where not scored), or [graphs, nodes, targets] numbers.
+
+    Of windows [graphs, horizon, nodes] numbers to forecast, scaled, NaN where not scored, or the next adjacency."""
     ids: Tensor
     """[graphs] int64: which graphs of the split these are."""
     extra: Mapping[str, Tensor] = field(default_factory=dict)
@@ -78,7 +110,7 @@ class Split:
 
     def batch(self, index: Tensor, nodes: int) -> Batch:
         """The graphs of this index, padded to `nodes`."""
-        at, sizes = _sent(torch.stack([index, self.sizes[index]]), self.x.device)
+        at, sizes = sent(torch.stack([index, self.sizes[index]]), self.x.device)
         mask = torch.arange(nodes, device=self.x.device) < sizes[:, None]
         adjacency = self.adjacency[:, :nodes, :nodes].index_select(0, at)
         return Batch(self.x[at, :nodes], adjacency, mask, self.y[at, :nodes], at)
@@ -88,9 +120,37 @@ class Split:
         return Split(self.x.to(device), self.adjacency.to(device), self.y.to(device), self.sizes)
 
 
-def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
     """On the device, without waiting for what it still has to do: a copy from ordinary memory would."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+class AnySplit(Protocol):
+    """What the loop asks of a split: how large its graphs are, and to be cut into batches."""
+
+    @property
+    def x(self) -> Tensor:
+        """What nodes carry; it tells the device."""
+
+    @property
+    def adjacency(self) -> Tensor:
+        """All graphs."""
+
+    @property
+    def y(self) -> Tensor:
+        """All answers."""
+
+    @property
+    def sizes(self) -> Tensor:
+        """[graphs] int64, on the CPU: how many nodes each graph has."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, index: Tensor, nodes: int) -> Batch:
+        """The graphs of this index, padded to `nodes`."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same split on another device."""
 
 
 @dataclass(frozen=True)
@@ -98,14 +158,19 @@ class Dataset:
     """Splits under the names train, valid and test, with what is known about their scores."""
 
     shape: Shape
-    splits: Mapping[str, Split]
+    splits: Mapping[str, AnySplit]
     """Where two names stand for the same object, these graphs are scored under both, and kept and worked on once."""
     task: str = "classify_nodes"
     lines: Mapping[str, float] = field(default_factory=dict)
     """Known scores worth drawing beside every result: chance, baselines, ceilings."""
     sha256: str = ""
+    scale: Scale | None = None
+    """How the values to forecast were scaled; None where they are as they are."""
+    truth: Tensor | None = None
+    """[nodes, nodes] the graph behind the data where it is known: entry [i, j] is not 0 where j drives i."""
 
     def to(self, device: torch.device) -> Dataset:
         """The same data on another device."""
         moved = {id(split): split.to(device) for split in {id(each): each for each in self.splits.values()}.values()}
-        return replace(self, splits={name: moved[id(split)] for name, split in self.splits.items()})
+        splits = {name: moved[id(split)] for name, split in self.splits.items()}
+        return replace(self, splits=splits, truth=None if self.truth is None else self.truth.to(device))

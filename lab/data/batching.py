@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from lab.data.batch import Batch, Dataset, Split
+from lab.data.batch import AnySplit, Batch, Dataset
 from lab.data.precision import matmul_precision
 from lab.spec.experiment import Order
 
@@ -55,7 +55,7 @@ def _padded(sizes: Tensor, index: Tensor) -> Planned:
 class Prepared:
     """A split with what its model makes of each graph: kept for all graphs within a budget, else made per batch."""
 
-    def __init__(self, split: Split, model: nn.Module, budget_bytes: int | None = None) -> None:
+    def __init__(self, split: AnySplit, model: nn.Module, budget_bytes: int | None = None) -> None:
         self.split = split
         self._prepare: Callable[[Batch], Mapping[str, Tensor]] = getattr(model, "prepare", _nothing)
         self._node_axes, self.needed_bytes = self._measure()

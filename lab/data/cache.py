@@ -8,17 +8,22 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lab.data.batch import Dataset, Shape, Split
+from lab.data.batch import AnySplit, Dataset, Scale, Shape, Split
+from lab.data.windows import WindowSplit
 
-TENSORS = ("x", "adjacency", "y", "sizes")
+TENSORS: dict[type[AnySplit], tuple[str, ...]] = {
+    Split: ("x", "adjacency", "y", "sizes"),
+    WindowSplit: ("x", "adjacency", "y", "starts"),
+}
 DRAFT = ".draft-"
 UNREADABLE = (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError)
 
@@ -41,10 +46,11 @@ def write(dataset: Dataset, path: Path) -> None:
     """Keep a data set; a reader sees the whole file or none, whenever this process dies."""
     said = {
         "shape": asdict(dataset.shape),
-        "splits": {name: _kept_as(dataset, name) for name in dataset.splits},
+        "splits": {name: _told(dataset, name) for name in dataset.splits},
         "task": dataset.task,
         "lines": dict(dataset.lines),
         "sha256": dataset.sha256,
+        "scale": None if dataset.scale is None else asdict(dataset.scale),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=path.stem + DRAFT, dir=path.parent) as folder:
@@ -77,18 +83,43 @@ def read(path: Path) -> Dataset | None:
 def _open(path: Path) -> Dataset:
     with safe_open(path, framework="pt") as file:
         said = json.loads((file.metadata() or {})["lab"])
-        kept = {
-            name: Split(*(file.get_tensor(f"{name}.{part}") for part in TENSORS))
-            for name in dict.fromkeys(said["splits"].values())
-        }
-    splits = {name: kept[under] for name, under in said["splits"].items()}
-    return Dataset(Shape(**said["shape"]), splits, said["task"], said["lines"], said["sha256"])
+        held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+    kept = {name: _split(told, held) for name, told in said["splits"].items() if told["as"] == name}
+    splits = {name: kept[told["as"]] for name, told in said["splits"].items()}
+    told = said["scale"]
+    scale = Scale(tuple(told["mean"]), tuple(told["std"]), told["null"]) if told else None
+    found = Dataset(Shape(**said["shape"]), splits, said["task"], said["lines"], said["sha256"])
+    return replace(found, scale=scale, truth=held.get("truth"))
+
+
+def _split(told: dict[str, Any], held: Mapping[str, Tensor]) -> AnySplit:
+    parts = [held[place] for place in told["parts"]]
+    if not told["frames"]:
+        return Split(*parts)
+    x, adjacency, y, starts = parts
+    return WindowSplit(x, adjacency, y, starts, told["frames"]["window"], told["frames"]["horizon"])
+
+
+def _told(dataset: Dataset, name: str) -> dict[str, Any]:
+    """Where the tensors of a split are kept, under the first name that each has, and what windows it cuts."""
+    first, split = _kept_as(dataset, name), dataset.splits[name]
+    places = {id(tensor): place for place, tensor in _tensors(dataset)}
+    parts = [places[id(getattr(split, part))] for part in TENSORS[type(split)]]
+    frames = {"window": split.window, "horizon": split.horizon} if isinstance(split, WindowSplit) else {}
+    return {"as": first, "parts": parts, "frames": frames}
 
 
 def _tensors(dataset: Dataset) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor once, under its first name."""
+    seen: set[int] = set()
     for name, split in dataset.splits.items():
-        for part in TENSORS if _kept_as(dataset, name) == name else ():
-            yield f"{name}.{part}", getattr(split, part)
+        for part in TENSORS[type(split)] if _kept_as(dataset, name) == name else ():
+            tensor: Tensor = getattr(split, part)
+            if id(tensor) not in seen:
+                seen.add(id(tensor))
+                yield f"{name}.{part}", tensor
+    if dataset.truth is not None:
+        yield "truth", dataset.truth
 
 
 def _kept_as(dataset: Dataset, name: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.data.batch import IGNORED, Dataset, Split
+from lab.data.batch import IGNORED, AnySplit, Dataset
 from lab.data.cache import cache_folder
 
 MOST_ENTRIES = 60_000_000
@@ -45,7 +45,7 @@ def _keep(place: Path, found: float) -> None:
         draft.replace(place)
 
 
-def _refined(split: Split, depth: int) -> Colours:
+def _refined(split: AnySplit, depth: int) -> Colours:
     """The colour of every node, [graphs, nodes]: its own and the bag of its neighbours', round by round."""
     features = split.x.cpu().numpy()
     rows = features.reshape(features.shape[0] * features.shape[1], -1)
@@ -67,7 +67,7 @@ def _refined(split: Split, depth: int) -> Colours:
     return colours.reshape(features.shape[:2])
 
 
-def _best(colours: Colours, split: Split, classes: int) -> float:
+def _best(colours: Colours, split: AnySplit, classes: int) -> float:
     """Each colour says the class that it holds the largest share of."""
     labels = split.y.cpu().numpy()
     scored = labels != IGNORED

@@ -16,7 +16,7 @@ from lab.data.batch import Dataset
 from lab.spec.datasets import DatasetSpec
 from lab.spec.spec import Family, digest
 
-GENERATION = 3
+GENERATION = 4
 """Raised whenever a generator, a conversion or a known line gives something else for the same spec."""
 PATIENCE = 900.0
 """Seconds one process waits for another that makes the same data."""

@@ -1,6 +1,6 @@
 """The contracts that models, datasets, probes and rules keep; a plug-in's test is one line, and so are ours."""
 
-from lab.testing.batches import CLASSIFY, PAIRS, REGRESS, small_batch
+from lab.testing.batches import CLASSIFY, FORECAST, LINKS, PAIRS, REGRESS, small_batch
 from lab.testing.datasets import check_dataset
 from lab.testing.models import check_model, check_off_levels
 from lab.testing.probes import check_probe
@@ -9,6 +9,8 @@ from lab.testing.settings import one_changed, settings_of
 
 __all__ = [
     "CLASSIFY",
+    "FORECAST",
+    "LINKS",
     "PAIRS",
     "REGRESS",
     "check_dataset",

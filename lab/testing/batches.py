@@ -5,17 +5,31 @@ from __future__ import annotations
 import torch
 
 from lab.data.batch import IGNORED, Batch, Shape
+from lab.data.windows import WindowSplit
 
 CLASSIFY = Shape(nodes=9, classes=3, tokens=4)
 REGRESS = Shape(nodes=9, features=3, targets=2)
 PAIRS = Shape(nodes=9, classes=3, tokens=4, pairs=1)
-SHAPES = {"classify_nodes": CLASSIFY, "classify_pairs": PAIRS, "regress_nodes": REGRESS}
+LINKS = Shape(nodes=6, features=3, window=5)
+FORECAST = Shape(nodes=6, features=2, window=5, horizon=3)
+SHAPES = {
+    "classify_nodes": CLASSIFY,
+    "classify_pairs": PAIRS,
+    "regress_nodes": REGRESS,
+    "predict_links": LINKS,
+    "forecast": FORECAST,
+}
 """A small shape for each task."""
 
 
 def small_batch(shape: Shape, *, seed: int = 0, dtype: torch.dtype = torch.float32) -> Batch:
-    """A path, a random graph and a star with a node apart, with random nodes; all undirected, some padded."""
+    """A path, a random graph and a star with a node apart, with random nodes; all undirected, some padded.
+
+    Where windows are asked for, three of them over one sequence of random frames.
+    """
     random = torch.Generator().manual_seed(seed)
+    if shape.window:
+        return _windows(shape, random, dtype)
     sizes = torch.tensor([9, 7, 6])
     mask = torch.arange(9) < sizes[:, None]
     edges = torch.zeros(3, 9, 9, dtype=torch.bool)
@@ -31,3 +45,13 @@ def small_batch(shape: Shape, *, seed: int = 0, dtype: torch.dtype = torch.float
     else:
         y = torch.randn(*mask.shape, shape.targets, generator=random).to(dtype)
     return Batch(x, (edges | edges.transpose(1, 2)).to(torch.uint8), mask, y, torch.arange(3))
+
+
+def _windows(shape: Shape, random: torch.Generator, dtype: torch.dtype) -> Batch:
+    frames, nodes = shape.window + max(shape.horizon, 1) + 2, shape.nodes
+    edges = (torch.rand(1, frames, nodes, nodes, generator=random) < 0.4).triu(1)
+    graphs = (edges | edges.transpose(2, 3)).to(torch.uint8)
+    x = torch.randn(1, frames, nodes, shape.features, generator=random).to(dtype)
+    starts = torch.tensor([[0, 0], [0, 1], [0, 2]])
+    known, y = (graphs[0, 0].to(dtype), x[..., 0]) if shape.horizon else (graphs, graphs)
+    return WindowSplit(x, known, y, starts, shape.window, max(shape.horizon, 1)).batch(torch.arange(3), nodes)

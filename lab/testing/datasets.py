@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lab.data.batch import IGNORED, Dataset, Shape, Split
 from lab.data.cache import content_hash
+from lab.data.windows import WindowSplit
 from lab.spec.datasets import DatasetSpec
 
 
@@ -18,6 +19,10 @@ def check_dataset(spec: DatasetSpec | type[DatasetSpec]) -> None:
     assert {"train", "valid"} <= dataset.splits.keys(), f"splits train and valid are due, not {list(dataset.splits)}"
     seen: dict[bytes, tuple[str, Tensor]] = {}
     for name, split in {id(split): (name, split) for name, split in dataset.splits.items()}.values():
+        if isinstance(split, WindowSplit):
+            _check_windows(dataset.shape, split)
+            continue
+        assert isinstance(split, Split)
         for graph in range(len(split)):
             key, scored = _check_graph(dataset.shape, split, graph)
             other, before = seen.setdefault(key, (name, scored))
@@ -44,3 +49,20 @@ def _check_graph(shape: Shape, split: Split, graph: int) -> tuple[bytes, Tensor]
         assert (split.y[graph][size:] == IGNORED).all(), "padding has labels"
         assert ((y[scored] >= 0) & (y[scored] < shape.classes)).all(), f"a label is not among the {shape.classes}"
     return x.numpy().tobytes() + adjacency[:size, :size].contiguous().numpy().tobytes(), scored
+
+
+def _check_windows(shape: Shape, split: WindowSplit) -> None:
+    """Every window lies within its sequence, and its batch is as the shape tells."""
+    assert len(split), "a split has no windows"
+    sequences, frames, nodes, features = split.x.shape
+    assert (nodes, features) == (shape.nodes, shape.features), f"frames are {nodes} x {features}, unlike the shape"
+    assert split.window == shape.window, f"windows see {split.window} frames, the shape tells {shape.window}"
+    last = split.starts[:, 1] + split.window + split.horizon
+    assert ((split.starts[:, 0] >= 0) & (split.starts[:, 0] < sequences)).all(), "a window is of no sequence"
+    assert ((split.starts[:, 1] >= 0) & (last <= frames)).all(), "a window leaves its sequence"
+    batch = split.batch(torch.arange(min(2, len(split))), nodes)
+    assert batch.x.isfinite().all(), "a feature is not finite"
+    if shape.horizon:
+        assert batch.y.shape[1:] == (shape.horizon, nodes), f"answers are {tuple(batch.y.shape[1:])}, unlike the shape"
+    else:
+        assert batch.y.shape[1:] == (nodes, nodes), f"answers are {tuple(batch.y.shape[1:])}, unlike the shape"

@@ -38,24 +38,46 @@ def check_model(
         for setting in (base, *one_changed(base)):
             check_model(setting, shape=shape, padding=padding, dtype=dtype)
         return
-    shape = shape or SHAPES[spec.tasks[0]]
+    for asked in [shape] if shape else [SHAPES[task] for task in spec.tasks if not spec.refuses(task)]:
+        _check_on(spec, asked, padding=padding and not asked.window, dtype=dtype)
+
+
+def _check_on(spec: ModelSpec, shape: Shape, *, padding: bool, dtype: torch.dtype) -> None:
     model, batch = _draw(spec, shape, dtype, seed=0)
-    logits = model(batch)
-    expected = (*_asked(batch.mask, shape).shape, shape.outputs)
-    assert logits.shape == expected, f"{named(spec)} puts out {tuple(logits.shape)}, not {expected}"
-    assert logits[_asked(batch.mask, shape)].isfinite().all(), f"{named(spec)} puts out numbers that are not finite"
+    _check_outputs(spec, model(batch), batch, shape)
     _check_redrawing(spec, model)
     _check_gradients(spec, shape, dtype)
     for training in (True, False):
         _without_dropout(model.train(training))
-        _check_relabelling(spec, model, batch, shape)
-        if padding:
+        if not spec.fixed_nodes:
+            _check_relabelling(spec, model, batch, shape)
+        if padding and not spec.fixed_nodes:
             _check_padding(spec, model, batch, shape)
+
+
+def _check_outputs(spec: ModelSpec, logits: Tensor, batch: Batch, shape: Shape) -> None:
+    """The numbers a model puts out, how many there are and what they may be."""
+    asked = _asked(batch.mask, shape)
+    answer = spec.answers("forecast" if shape.horizon else "predict_links" if shape.window else "")
+    if shape.horizon:
+        count = {"values": 1, "gaussian": 2}.get(answer, logits.shape[-1])
+        expected: tuple[int, ...] = (len(batch.x), shape.horizon, shape.nodes, count)
+        assert answer != "mixture" or count % 3 == 0, f"{named(spec)} puts out {count} numbers, not 3 for each part"
+    else:
+        expected = tuple(asked.shape) if shape.window else (*asked.shape, shape.outputs)
+    assert logits.shape == expected, f"{named(spec)} puts out {tuple(logits.shape)}, not {expected}"
+    assert _told(logits, asked, shape).isfinite().all(), f"{named(spec)} puts out numbers that are not finite"
+
+
+def _told(outputs: Tensor, asked: Tensor, shape: Shape) -> Tensor:
+    """The outputs that count, in rows."""
+    return outputs.flatten() if shape.window else outputs[asked]
 
 
 def _asked(mask: Tensor, shape: Shape) -> Tensor:
     """Which outputs count: those of real nodes, or of pairs of them."""
-    return mask[:, :, None] & mask[:, None, :] if shape.pairs else mask
+    is_paired = shape.pairs or (shape.window and not shape.horizon)
+    return mask[:, :, None] & mask[:, None, :] if is_paired else mask
 
 
 def check_off_levels(spec: ModelSpec, *, shape: Shape | None = None) -> None:
@@ -95,10 +117,10 @@ def _check_gradients(spec: ModelSpec, shape: Shape, dtype: torch.dtype) -> None:
     for seed in range(DRAWS):
         model, batch = _draw(spec, shape, dtype, seed=seed)
         exempt = set(getattr(model, "zero_gradient", set)())
-        logits = model(batch)[_asked(batch.mask, shape)]
+        logits = _told(model(batch), _asked(batch.mask, shape), shape)
         (
             logits * torch.randn(logits.shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-        ).sum().backward()
+        ).sum().backward()  # type: ignore[no-untyped-call]
         learning = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
         assert exempt <= learning.keys(), f"{named(spec)} has no {sorted(exempt - learning.keys())}"
         largest = {name: _largest(weight.grad) for name, weight in learning.items()}
@@ -122,12 +144,26 @@ def _check_relabelling(spec: ModelSpec, model: nn.Module, batch: Batch, shape: S
     random = torch.Generator().manual_seed(1)
     order = torch.stack([_shuffled(int(row.sum()), len(row), random) for row in batch.mask])
     graph = torch.arange(len(order))[:, None]
+    if shape.window:
+        _check_window_relabelling(spec, model, batch, order[0])
+        return
     one, both = (graph, order), (graph[..., None], order[:, :, None], order[:, None, :])
     renamed = replace(batch, x=batch.x[one], y=batch.y[one], adjacency=batch.adjacency[both])
     batch, renamed = _with_encodings(model, batch, renamed, one)
     asked = _asked(batch.mask, shape)
     with torch.no_grad():
         known, found = model(batch)[both if shape.pairs else one][asked], model(renamed)[asked]
+    assert _near(found, known), f"{named(spec)} depends on the order of the nodes"
+
+
+def _check_window_relabelling(spec: ModelSpec, model: nn.Module, batch: Batch, order: Tensor) -> None:
+    """The same for windows, whose nodes stand behind their frames."""
+    graphs = batch.adjacency[..., order, :][..., order]
+    is_links = batch.y.dtype == torch.uint8
+    y = batch.y[:, order][:, :, order] if is_links else batch.y[..., order]
+    with torch.no_grad():
+        known, found = model(batch), model(replace(batch, x=batch.x[:, :, order], adjacency=graphs, y=y))
+    known = known[:, order][:, :, order] if is_links else known[:, :, order]
     assert _near(found, known), f"{named(spec)} depends on the order of the nodes"
 
 

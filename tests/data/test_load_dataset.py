@@ -57,7 +57,7 @@ def same(one: Dataset, other: Dataset) -> bool:
         torch.equal(getattr(one.splits[name], part), getattr(other.splits[name], part))
         and getattr(one.splits[name], part).dtype == getattr(other.splits[name], part).dtype
         for name in one.splits
-        for part in cache.TENSORS
+        for part in cache.TENSORS[Split]
     )
 
 
