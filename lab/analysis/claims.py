@@ -62,6 +62,7 @@ class Verdict:
     more_seeds: int | None
     """Further seeds that would decide it at 80 % power, if the truth is what was seen; None where none would."""
     expects: str
+    why: str
     metric: str
     seeds: int = 0
     """Seeds that are in for all of its cells."""
@@ -219,6 +220,7 @@ class _Case:
             reason=reason,
             more_seeds=more,
             expects=self.claim.expects,
+            why=self.claim.why,
             metric=self.claim.metric,
             seeds=len(self.seen),
             is_level=not self.is_difference,

@@ -28,6 +28,7 @@ class Asked:
     noun: str = "pair"
     """What those groups are: pair, four, cell."""
     expects: str = ""
+    why: str = ""
     confounded: str = ""
     """Why no number of this study can decide it; empty when one can."""
 
@@ -115,7 +116,8 @@ def claims_hash(study: Study) -> str:
     """The claims of a study with their test, in short; empty without any."""
     if not study.claims:
         return ""
-    return digest({"claims": {name: claim.content() for name, claim in study.claims.items()}, "test": study.test})
+    stated = {name: claim.model_copy(update={"why": ""}).content() for name, claim in study.claims.items()}
+    return digest({"claims": stated, "test": study.test})
 
 
 def cells_of(claims: Sequence[Asked]) -> frozenset[str]:

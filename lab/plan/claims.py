@@ -67,7 +67,7 @@ class _Answer:
         return Asked(
             name=spoken.name, say=claim.say, sign=spoken.statement.sign, weights=dict(weights), against=against,
             metric=claim.metric or self.board.file.study.score.name, by=claim.by, groups=groups, noun=noun,
-            expects=claim.expects, confounded=confounded,
+            expects=claim.expects, why=claim.why, confounded=confounded,
         )  # fmt: skip
 
     def _base_of(self, setting: Setting) -> Setting:

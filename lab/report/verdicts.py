@@ -53,7 +53,7 @@ def verdicts_sheet(report: Report) -> Sheet:
             Entry(str(each.effect.n or NONE), order=each.effect.n),
             chance(each.p),
             words(each.expects),
-            words(each.reason, "quiet"),
+            words("; ".join(filter(None, (each.reason, each.why))), "quiet"),
         )
         for each in report.verdicts
     )
@@ -76,7 +76,7 @@ def verdicts_data(report: Report) -> Mapping[str, object]:
 
 def _add(table: Table, verdict: Verdict, score: str) -> None:
     said = Text.assemble((verdict.name, "bold"), f"\n{spoken(verdict, score)}")
-    for head, line in (("", verdict.reason), ("expected: ", verdict.expects)):
+    for head, line in (("", verdict.reason), ("expected: ", verdict.expects), ("why: ", verdict.why)):
         if line:
             said.append(f"\n{head}{line}", style="dim")
     mean = Text(_mean(verdict))

@@ -40,6 +40,8 @@ class Claim(Spec):
     """The score it is about, as split.name; the study's own when absent."""
     expects: str = ""
     """What was predicted, and by whom: the notes, a paper."""
+    why: str = ""
+    """How it came to be thought, told beside the verdict; it may be added when that is known and changes no claim."""
     confounded: str = ""
     """Why this study cannot test it, whatever its numbers; the verdict then is `not testable here`."""
 

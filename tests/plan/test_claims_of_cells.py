@@ -158,6 +158,7 @@ def test_the_hash_of_claims_is_that_of_what_they_say_and_how_they_are_tested(stu
     assert one == hashed(claims={"x": {"say": "reference > 0.5"}}, seeds=9)
     assert len({one, hashed(claims={"x": "reference > 0.6"}), hashed(claims={"y": "reference > 0.5"})}) == 3
     assert one != hashed(claims={"x": "reference > 0.5"}, test={"alpha": 0.01})
+    assert one == hashed(claims={"x": {"say": "reference > 0.5", "why": "one seed, read by eye"}})
 
 
 def test_alpha_is_shared_by_the_claims_that_can_be_tested(study_of):

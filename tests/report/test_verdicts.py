@@ -47,7 +47,7 @@ def text(report: Report, width: int = 100) -> str:
 
 EXAMPLES = (
     more("batch", "none", name="norm_helps", say="norm: batch > none", by=0.05, expects="+0.08 in the notes"),
-    more("batch", "none", name="norm_hurts", say="norm: batch < none", sign="<"),
+    more("batch", "none", name="norm_hurts", say="norm: batch < none", sign="<", why="one seed was read"),
     more("layer", "none", name="same", say="norm: layer == none", sign="==", by=0.01),
     claim("line", {"none": 1.0}, say="reference > 0.82", against=0.82, noun="cell"),
     more("batch", "layer", name="mixed", say="norm: batch > layer", confounded="the width changed as well"),
@@ -60,6 +60,7 @@ def test_each_claim_is_shown_with_its_verdict_its_numbers_and_its_reason(tmp_pat
     assert "norm: batch > none, by 0.05" in shown
     assert "expected: +0.08 in the notes" in shown
     assert "refuted norm_hurts" in shown
+    assert "why: one seed was read" in shown
     assert "norm: layer == none, within 0.01" in shown
     assert "undecided line" in shown
     assert "more seeds would decide it" in shown
@@ -96,6 +97,7 @@ def test_a_page_has_the_same_verdicts(tmp_path):
     sheet = verdicts_sheet(reported(tmp_path, *EXAMPLES))
     assert [row[2].text for row in sheet.rows][:2] == ["supported", "refuted"]
     assert {len(row) for row in sheet.rows} == {len(sheet.heads)}
+    assert "one seed was read" in [row[-1].text for row in sheet.rows]
     assert "Holm" in sheet.note
 
 
