@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 
 from lab.data import cache, pyg
 from lab.data.batch import Dataset
+from lab.data.files import fingerprint
 from lab.spec.datasets import DatasetSpec
 from lab.spec.spec import Family, digest
 
@@ -41,6 +42,8 @@ def _key(spec: DatasetSpec, drawn: int) -> str:
     said: dict[str, object] = {"spec": spec.content(), "generation": GENERATION, "seed": drawn}
     if getattr(spec, "source", "") == "pyg":
         said["files"] = str(pyg.folder())
+    if spec.reads():
+        said["files"] = [fingerprint(name) for name in spec.reads()]
     return digest(said)
 
 

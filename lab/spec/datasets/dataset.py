@@ -26,6 +26,10 @@ class DatasetSpec(Family):
     draw: Annotated[Draw, factor()] = "fixed"
     """One draw of the data for all seeds, or a fresh one `per_seed`."""
 
+    def reads(self) -> tuple[str, ...]:
+        """The files it is read from, as they are named; none where it is drawn."""
+        return ()
+
     def published(self) -> Mapping[str, float]:
         """Scores that others have reached on data like these."""
         return {}
