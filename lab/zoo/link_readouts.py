@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lab.data.batch import Batch, Shape
 from lab.spec.models.link_readout import LinkReadout as Options
-from lab.zoo.parts import Relu, dropout
+from lab.zoo.parts import LayerNorm, Relu, dropout
 from lab.zoo.taps import Kind
 
 IMPOSSIBLE = -30.0
@@ -68,7 +68,7 @@ class RowLinear(nn.Module):
     def __init__(self, width: int, hidden: int, nodes: int, *, share: float) -> None:
         super().__init__()
         self.linear1 = nn.Linear(width, hidden)
-        self.norm = nn.LayerNorm(hidden)
+        self.norm = LayerNorm(hidden)
         self.relu = Relu()
         self.dropout = dropout(share)
         self.linear2 = nn.Linear(hidden, nodes)

@@ -36,7 +36,7 @@ class LayerNorm(nn.LayerNorm):
 
     tapped: ClassVar[Kind] = "norm"
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Normalise each row over its channels."""
         return super().forward(x)
 

@@ -4,6 +4,7 @@ from lab.spec.models.baselines import DegreeLogreg
 from lab.spec.models.edge_transformer import EdgeTransformer
 from lab.spec.models.gatedgcn import GatedGcn
 from lab.spec.models.gin import Gin
+from lab.spec.models.gman import Gman
 from lab.spec.models.gps import Gps
 from lab.spec.models.graph_transformer import GraphTransformer
 from lab.spec.models.grit import Grit
@@ -15,6 +16,7 @@ __all__ = [
     "EdgeTransformer",
     "GatedGcn",
     "Gin",
+    "Gman",
     "Gps",
     "GraphTransformer",
     "Grit",
