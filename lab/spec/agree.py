@@ -15,7 +15,7 @@ from lab.spec.places import Path, Places
 from lab.spec.problems import as_written, show
 from lab.spec.spec import Family, Spec, fields_of, finite_choices, option_factor, plain
 from lab.spec.study import Study, Tuned
-from lab.spec.tasks import ALWAYS, TASKS, Task
+from lab.spec.tasks import TASKS, Task
 
 
 def disagreements(study: Study, base: Experiment, document: Document) -> list[LabError]:
@@ -49,8 +49,7 @@ def with_goals(study: Study, base: Experiment) -> Study:
 def _aimed(score: Score, task: Task) -> Score:
     if "goal" in score.model_fields_set:
         return score
-    goal = "min" if score.name in ALWAYS else task.goals.get(score.name.partition(".")[2], "max")
-    return score.model_copy(update={"goal": goal})
+    return score.model_copy(update={"goal": task.goal_of(score.name)})
 
 
 def with_changes(

@@ -18,7 +18,7 @@ from lab.spec.profiles import FIXED, MERGED
 from lab.spec.rules import RuleSpec
 from lab.spec.spec import Spec, fields_of, finite_choices, option_factor
 from lab.spec.study import MOST_SEEDS, Study
-from lab.spec.tasks import TASKS
+from lab.spec.tasks import TASKS, pattern_of
 from lab.spec.walk import family_of, spec_of, stripped
 
 Schema = dict[str, Any]
@@ -110,7 +110,7 @@ def _offer_paths(known: Schema, words: Schema) -> None:
 def _offer_scores(known: Schema) -> None:
     names = [name for task in TASKS.values() for name in task.all_scores()]
     plain = [name for name in dict.fromkeys(names) if "<" not in name]
-    classes = (re.escape(name).replace("<class>", "[0-9]+") for name in dict.fromkeys(names) if "<class>" in name)
+    classes = (pattern_of(re.escape(name)) for name in dict.fromkeys(names) if "<" in name)
     known["ScoreName"] = {"anyOf": [{"enum": plain}, {"type": "string", "pattern": f"^({'|'.join(classes)})$"}]}
     options = known["Score"]["properties"]
     options["name"] = _ref("ScoreName") | {"description": options["name"]["description"]}

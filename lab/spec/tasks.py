@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from lab.spec import forecast_scores, link_scores
+
 SPLITS = ("train", "valid", "test")
 COSTS = {
     "cost.seconds": "wall-clock seconds of the trial",
@@ -30,7 +32,7 @@ class Task:
     name: str
     says: str
     scores: dict[str, str]
-    """Score -> meaning; a name may hold `<class>` for one score a class."""
+    """Score -> meaning; a name may hold `<class>`, `<step>` or the like for one score a class or step."""
     goals: dict[str, Literal["max", "min"]]
     main: str
     """The score that schedules and early stopping watch, and that a known line without a score's name speaks of."""
@@ -40,12 +42,26 @@ class Task:
         split, _, name = score.partition(".")
         if score in ALWAYS:
             return True
-        patterns = (re.escape(known).replace("<class>", r"\d+") for known in self.scores)
-        return split in SPLITS and any(re.fullmatch(pattern, name) for pattern in patterns)
+        return split in SPLITS and self._pattern(name) is not None
+
+    def goal_of(self, score: str) -> Literal["max", "min"]:
+        """Whether more or less of a score is better, written split.name or as every task has it."""
+        name = score.partition(".")[2]
+        return "min" if score in ALWAYS else self.goals.get(self._pattern(name) or name, "max")
+
+    def _pattern(self, name: str) -> str | None:
+        """The entry of `scores` that a name stands under, the longest where several do."""
+        known = (each for each in self.scores if re.fullmatch(pattern_of(each), name))
+        return max(known, key=len, default=None)
 
     def all_scores(self) -> list[str]:
         """Every score that may be named."""
         return [f"{split}.{name}" for split in SPLITS for name in self.scores] + list(ALWAYS)
+
+
+def pattern_of(score: str) -> str:
+    """The names that an entry such as `acc_<class>` stands for, as a regular expression."""
+    return re.sub(r"<\w+>", "[0-9]+", score)
 
 
 TASKS: dict[str, Task] = {
@@ -86,6 +102,20 @@ TASKS: dict[str, Task] = {
         says="predict a number for every node",
         scores={"mae": "mean absolute error", "rmse": "root of the mean squared error", "loss": "mean loss"},
         goals={"mae": "min", "rmse": "min", "loss": "min"},
+        main="mae",
+    ),
+    "predict_links": Task(
+        name="predict_links",
+        says="say which links the next frame of a changing graph has",
+        scores=link_scores.SCORES,
+        goals=link_scores.GOALS,
+        main="auc",
+    ),
+    "forecast": Task(
+        name="forecast",
+        says="forecast the values of every node over a horizon",
+        scores=forecast_scores.SCORES,
+        goals=forecast_scores.GOALS,
         main="mae",
     ),
 }
