@@ -1,0 +1,1 @@
+"""The probabilistic graph-attention forecaster, part by part."""
