@@ -1,4 +1,4 @@
-"""The scores of forecasts, in the units of the data unless they say otherwise; `lab.spec.tasks` puts them on the menu."""
+"""The scores of forecasts, in the units of the data unless they say otherwise, for the menu of tasks."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from lab.records.rules.health import Health
 from lab.records.rules.losses import NoLearningWatch
 from lab.spec.experiment import Experiment
 from lab.spec.rules import Finding
-from lab.train.tasks import ClassifyNodes, ClassifyPairs, RegressNodes, Task, entropy
+from lab.train.tasks import ClassifyNodes, ClassifyPairs, Forecast, PredictLinks, RegressNodes, Task, entropy
 
 Alert = Callable[[Finding], None]
 """Told of each finding that is a warning or worse, when it is first found and when it becomes graver."""
@@ -129,6 +129,10 @@ def knowing_shares(task: Task, dataset: Dataset) -> float:
         alike = sum(float((own.unique(return_counts=True)[1].double() ** 2).sum()) for own in labels)
         pairs = sum(float(len(own)) ** 2 for own in labels)
         return entropy([1.0, 1.0] if task.weigh and 0 < alike < pairs else [alike, pairs - alike])
+    if isinstance(task, PredictLinks):
+        return task.constant_loss()
+    if isinstance(task, Forecast):
+        return task.constant_loss(train)
     if isinstance(task, RegressNodes):
         real = torch.arange(train.y.shape[1])[None] < train.sizes[:, None]
         return float(train.y[real.to(train.y.device)].double().var(dim=0, unbiased=False).mean())
