@@ -28,7 +28,7 @@ from lab.train.learner import Learner
 from lab.train.member import Member, Progress
 from lab.train.pack import Pack
 from lab.train.schedule import Plateau
-from lab.train.scoring import scores_of, sums_of
+from lab.train.scoring import score
 from lab.train.step import Seen, Stepper
 from lab.train.stopping import Stopping
 from lab.train.streams import Streams
@@ -164,10 +164,10 @@ class Run:
         wanted = [name for name in SCORED if name != "train" or self.training.evaluate_train]
         splits = {name: self.splits[name] for name in wanted if name in self.splits}
         scores = {"epoch": float(self.past.epoch), "lr": self.seen.lr}
-        sums = sums_of(self.learner, splits, self.task)
-        scores |= scores_of(sums, self.task) | {"train.loss": self.mean_loss}
-        if "valid" in sums:
-            self.recorder.after_scoring(self.past.epoch, self.past.step - 1, self.task.seen(sums["valid"]))
+        told = score(self.learner, splits, self.task)
+        scores |= told.scores | {"train.loss": self.mean_loss}
+        if "valid" in told.seen:
+            self.recorder.after_scoring(self.past.epoch, self.past.step - 1, told.seen["valid"])
             self._hear_readings(hear)
             self._watch()
         self.past.remember(scores)

@@ -20,7 +20,7 @@ from lab.train.learner import Learner
 from lab.train.member import Member
 from lab.train.pack import Pack
 from lab.train.schedule import Plateau
-from lab.train.scoring import scores_of, sums_of
+from lab.train.scoring import score
 from lab.train.step import Stepper
 from lab.train.streams import Streams
 from lab.train.tasks import task_of
@@ -109,8 +109,8 @@ class Rerun:
     def end_epoch(self) -> None:
         """What the end of an epoch changes for the steps that follow."""
         if self.training.schedule == "plateau":
-            sums = sums_of(self.learner, {"valid": self.splits["valid"]}, self.task)
-            main = scores_of(sums, self.task).get(f"valid.{self.task.main}", math.nan)
+            told = score(self.learner, {"valid": self.splits["valid"]}, self.task)
+            main = told.scores.get(f"valid.{self.task.main}", math.nan)
             self.stepper.scale[0] = self.plateau.tell(main)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from torch import Tensor
@@ -38,6 +39,18 @@ class Task(ABC):
     def seen(self, sums: list[float]) -> Scored:
         """What the same sums tell of single classes, and of how much there is to know."""
         return Scored(self.scores(sums).get("loss", math.nan))
+
+
+class GatheringTask(Task):
+    """A task with scores that no sums make up: they need every answer of a split, and maybe those of another split."""
+
+    @abstractmethod
+    def rows(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+        """What a batch adds to the rows of its split, [graphs, ...] each."""
+
+    @abstractmethod
+    def scores_of_rows(self, rows: Mapping[str, Sequence[Tensor]]) -> dict[str, dict[str, float]]:
+        """The scores behind all rows, by split; the rows are on the CPU."""
 
 
 def shares_of(parts: list[float], wholes: list[float]) -> tuple[float, ...]:
