@@ -2,6 +2,7 @@
 
 from lab.spec.models.baselines import DegreeLogreg
 from lab.spec.models.edge_transformer import EdgeTransformer
+from lab.spec.models.forecast_baseline import ForecastBaseline
 from lab.spec.models.gatedgcn import GatedGcn
 from lab.spec.models.gin import Gin
 from lab.spec.models.gman import Gman
@@ -14,6 +15,7 @@ from lab.spec.models.pair_mlp import PairMlp
 __all__ = [
     "DegreeLogreg",
     "EdgeTransformer",
+    "ForecastBaseline",
     "GatedGcn",
     "Gin",
     "Gman",
