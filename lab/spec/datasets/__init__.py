@@ -3,16 +3,25 @@
 from lab.spec.datasets.block_models import BlockModel, Cluster, Pattern
 from lab.spec.datasets.colouring import Colouring, Pyramid, PyramidNodes
 from lab.spec.datasets.dataset import DatasetSpec
+from lab.spec.datasets.latent_series import LatentGraphSeries
 from lab.spec.datasets.mirrors import Lines, Palindromes
+from lab.spec.datasets.series import OfSeries
+from lab.spec.datasets.traffic import Traffic, TrafficLike
+from lab.spec.datasets.waves import Waves
 
 __all__ = [
     "BlockModel",
     "Cluster",
     "Colouring",
     "DatasetSpec",
+    "LatentGraphSeries",
     "Lines",
+    "OfSeries",
     "Palindromes",
     "Pattern",
     "Pyramid",
     "PyramidNodes",
+    "Traffic",
+    "TrafficLike",
+    "Waves",
 ]

@@ -1,0 +1,1 @@
+"""Traffic on a road network: files read and checked, calendars and graphs made of them, and a generator."""
