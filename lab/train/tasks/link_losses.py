@@ -43,13 +43,13 @@ def link_weight(focal: Focal, counts: Tensor, train: float) -> Tensor:
     if focal.pos_weight == "batch_ratio_safe":
         return torch.div(others, links.clamp(min=1)).clamp(1 / LARGEST_RATIO, LARGEST_RATIO)
     known = {"train_constant": train, "sqrt_train": train**0.5, "none": 1.0}
-    return torch.full_like(links, known[focal.pos_weight])
+    return torch.full((), known[focal.pos_weight], device=links.device)
 
 
 def weights(loss: Loss, focal: Focal, links: Tensor, train: float) -> Tensor | None:
     """What every entry counts; None where all count alike."""
     if loss == "weighted_focal":
-        counts = torch.stack([(1 - links).sum(), links.sum()])
+        counts = torch.stack([(links == 0).sum(), (links != 0).sum()])
         return links * link_weight(focal, counts, train) + (1 - links)
     if loss == "focal" and focal.alpha == "class_balanced":
         return links * focal.alpha_value + (1 - links) * (1 - focal.alpha_value)
