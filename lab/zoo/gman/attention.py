@@ -144,3 +144,31 @@ class Temporal(nn.Module):
         weights = self.weigh(logits, earlier if self.spec.mask == "causal" else None)
         told: Tensor = self.out_projection((weights @ value).transpose(1, 2).flatten(2))
         return told.view(graphs, nodes, frames, width).transpose(1, 2) if is_own else told.view(x.shape)
+
+
+class Transform(nn.Module):
+    """Attention from one series of a node to another: the frames of the first ask, those of the second are read."""
+
+    def __init__(self, width: int, heads: int, share: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.weigh = Weigh(share)
+        self.projection = nn.Linear(width, width)
+
+    def forward(self, asked: Tensor, x: Tensor) -> Tensor:
+        """[graphs, steps, nodes, width] of queries of this shape and states [graphs, frames, nodes, width]."""
+        query, key, value = (
+            part(states).transpose(1, 2).unflatten(-1, (self.heads, -1)).transpose(2, 3).flatten(0, 1)
+            for part, states in ((self.query, asked), (self.key, x), (self.value, x))
+        )
+        weights = self.weigh(query @ key.mT / math.sqrt(query.shape[-1]))
+        read = (weights @ value).transpose(1, 2).flatten(2)
+        told: Tensor = self.projection(read.unflatten(0, (len(x), -1)).transpose(1, 2))
+        return told
+
+    def zero_gradient(self) -> set[str]:
+        """A key's bias moves all logits of a row alike."""
+        return {"key.bias"}
