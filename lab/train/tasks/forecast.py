@@ -17,6 +17,7 @@ from lab.train.tasks.forecast_answers import Told, told
 from lab.train.tasks.forecast_losses import best_constant, joint_surprise, losses
 from lab.train.tasks.forecast_scores import error_scores, sure_scores
 from lab.train.tasks.forecast_sums import FINE, STEPWISE, Asked, histogram, jumps, stepwise
+from lab.train.tasks.graph_recovery import recovery_scores
 from lab.train.tasks.mixtures import Mixture
 from lab.train.tasks.task import Task, ratio
 
@@ -33,6 +34,7 @@ class Forecast(Task):
         self.answer, self.options = answer, options
         self.steps, self.drivers = dataset.shape.horizon, dataset.shape.drivers
         self.scale = dataset.scale or Scale()
+        self.truth, self.knows_truth = dataset.truth, dataset.truth is not None
         self._numbers: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
         self.name = loss_of("forecast", answer, loss)
         self.is_joint = answer == "mixture" and options.mixtures == "together"
@@ -69,6 +71,10 @@ class Forecast(Task):
         if self.answer == "values":
             return told_scores
         return told_scores | sure_scores(steps, counts, has_density=self.answer != "quantiles")
+
+    def scores_of_graph(self, learned: Tensor) -> dict[str, float]:
+        """How well it ranks the edges of the graph behind the data."""
+        return {} if self.truth is None else recovery_scores(learned.cpu(), self.truth.cpu(), self.drivers)
 
     def seen(self, sums: list[float]) -> Scored:
         """The loss alone: there are no classes."""

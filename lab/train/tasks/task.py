@@ -18,6 +18,8 @@ class Task(ABC):
 
     main: str
     """The score that schedules and early stopping watch on the validation graphs."""
+    knows_truth: bool = False
+    """Whether the graph behind the data is known, so that one that a model has learned can be scored."""
 
     @property
     @abstractmethod
@@ -39,6 +41,10 @@ class Task(ABC):
     def seen(self, sums: list[float]) -> Scored:
         """What the same sums tell of single classes, and of how much there is to know."""
         return Scored(self.scores(sums).get("loss", math.nan))
+
+    def scores_of_graph(self, learned: Tensor) -> dict[str, float]:
+        """The scores of a learned graph [nodes, nodes]; asked for where the truth is known."""
+        return {}
 
 
 class GatheringTask(Task):
