@@ -1,0 +1,1 @@
+"""The attention-based spatio-temporal graph convolution, one part a file."""
