@@ -11,6 +11,7 @@ from lab.errors import choose
 from lab.spec.datasets import DatasetSpec
 from lab.spec.forecast_loss import ForecastLoss
 from lab.spec.losses import Entries, Focal, LinkTerms, Loss, SingleClass, unsuited
+from lab.spec.memory import Memory
 from lab.spec.models import ModelSpec
 from lab.spec.probes import Probes, at_level
 from lab.spec.recorder import FlightRecorder
@@ -86,10 +87,18 @@ class Training(Spec):
     """Arithmetic of the forward and backward pass."""
     compile: Annotated[bool, factor()] = False
     """Compile the model before training."""
+    memory: Memory = Memory()
+    """What a step keeps in memory."""
     evaluate_train: bool = True
     """Also score the training graphs after every epoch, in evaluation mode."""
     unpaired: tuple[Stream, ...] = ()
     """Random streams that cells of one seed do not share; written by a study's `seeds.pair`."""
+
+    @model_validator(mode="after")
+    def _one_plan_of_memory(self) -> Self:
+        if self.compile and self.memory.recompute != "none":
+            raise ValueError("memory.recompute is not for compiled models: the compiler makes its own plan")
+        return self
 
     @model_validator(mode="after")
     def _one_rise(self) -> Self:

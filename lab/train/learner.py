@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from lab.data.batch import Batch
 from lab.spec.experiment import Experiment, Precision
+from lab.spec.memory import AttentionKernel
+from lab.train.recompute import attention_kernel, recompute_blocks
 from lab.train.streams import Streams
 from lab.zoo.parts import Dropout, Progress
 
@@ -42,8 +44,9 @@ class Learner:
         for site in sites:
             site.key = key
         training = experiment.training
+        recompute_blocks(model, training.memory)
         called: Forward = torch.compile(model) if training.compile else model
-        forward = _in_precision(called, training.precision, device)
+        forward = _by_kernel(_in_precision(called, training.precision, device), training.memory.attention_kernel)
         ambient = torch.cuda.default_generators[device.index] if device.type == "cuda" else torch.default_generator
         progress = tuple(module.share for module in model.modules() if isinstance(module, Progress))
         return cls(experiment, model, streams, forward, key if sites else None, ambient, progress)
@@ -76,3 +79,14 @@ def _in_precision(forward: Forward, precision: Precision, device: torch.device) 
             return forward(batch).float()
 
     return in_bf16
+
+
+def _by_kernel(forward: Forward, kind: AttentionKernel) -> Forward:
+    if kind == "auto":
+        return forward
+
+    def by_kernel(batch: Batch) -> Tensor:
+        with attention_kernel(kind):
+            return forward(batch)
+
+    return by_kernel

@@ -1,0 +1,25 @@
+"""What training keeps in memory: options that change what a step costs, and nothing of what it computes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lab.spec.spec import Factor, Spec, factor
+
+Recompute = Literal["none", "block", "keep_attention", "keep_products"]
+AttentionKernel = Literal["auto", "fused", "math"]
+
+
+class Memory(Spec):
+    """What a step keeps in memory. Losses and gradients are the same, to the last bit where not said otherwise."""
+
+    recompute: Annotated[Recompute, Factor(off="none")] = "none"
+    """Activation checkpointing: each `block` of the model keeps its input only and computes the rest again when
+    gradients are due, but for the results of fused attention, or also of matrix products, where these are kept."""
+    recompute_every: Annotated[int, Field(ge=1)] = 1
+    """Recompute every so many blocks only."""
+    attention_kernel: Annotated[AttentionKernel, factor()] = "auto"
+    """How torch's attention function works where a model calls it: `fused`, which keeps no weights and is an error
+    where it cannot be had, by plain `math`, or as torch sees fit. Kernels agree up to rounding."""
