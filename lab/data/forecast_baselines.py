@@ -2,99 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lab.data.batch import Dataset, Scale
-from lab.data.windows import WindowSplit
+from lab.data.batch import Dataset
+from lab.data.forecast_windows import (
+    Units,
+    Windows,
+    past_of,
+    split_of,
+    target_of,
+    training_frames,
+    units_of,
+    windows_of,
+)
 from lab.exact import gaussian
 
 Numbers = NDArray[np.float64]
+Rule = Callable[[Numbers, int], Numbers]
+"""From the past and a horizon to a forecast, [windows, horizon, nodes]."""
 RIDGE = 1.0
 """Pull towards zero of a vector autoregression, on scaled values."""
 WINDOW_RIDGE = 50.0
 """The same of a regression on whole windows."""
+CHUNK = 512
+"""Windows that are looked at together."""
 TO_EVERY = 3
 """Errors up to a step are told for every third one."""
 
 
-@dataclass(frozen=True)
-class Windows:
-    """The windows of a split, scaled."""
-
-    past: Numbers
-    """[windows, window, nodes], gaps filled with what was known before them."""
-    inputs: Numbers
-    """[windows, numbers]: all that is seen, side inputs that are the same at all nodes once."""
-    target: Numbers
-    """[windows, horizon, nodes], NaN where not scored."""
-
-    def at(self, nodes: NDArray[np.bool_]) -> Windows:
-        """The same windows, some nodes of which are asked about."""
-        return Windows(self.past[:, :, nodes], self.inputs, self.target[:, :, nodes])
-
-
-@dataclass(frozen=True)
-class Units:
-    """From scaled to original values, by node."""
-
-    mean: Numbers
-    std: Numbers
-    null: float | None
-
-    @classmethod
-    def of(cls, scale: Scale | None, nodes: int) -> Units:
-        """The units of a data set; one number for all nodes or one a node."""
-        told = scale or Scale()
-        mean, std = (np.broadcast_to(np.array(each), (nodes,)) for each in (told.mean, told.std))
-        return cls(mean, std, told.null)
-
-    def at(self, nodes: NDArray[np.bool_]) -> Units:
-        """The units of some nodes."""
-        return Units(self.mean[nodes], self.std[nodes], self.null)
-
-    def original(self, scaled: Numbers) -> Numbers:
-        """Values of nodes, the last axis, in original units."""
-        return scaled * self.std + self.mean
-
-    def without_null(self, scaled: Numbers) -> Numbers:
-        """The same values, NaN where they mark a missing one; float32 has rounded them."""
-        if self.null is None:
-            return scaled
-        return np.where(
-            np.abs(self.original(scaled) - self.null) < 1e-5 * (np.abs(self.mean) + self.std), np.nan, scaled
-        )
-
-
-UNSCALED = Units(np.zeros(1), np.ones(1), None)
-
-
 def series_lines(dataset: Dataset) -> dict[str, float]:
     """Mean, mean of the window, last value, and autoregressions with and without the other nodes."""
-    units = _units(dataset)
-    test, frames = windows_of(dataset, "test"), training_frames(dataset)
-    horizon = test.target.shape[1]
-    forecasts = {
-        "mean": np.broadcast_to(frames.mean(axis=0), test.target.shape),
-        "mean of the window": window_mean(test.past, horizon),
-        "last value": np.repeat(test.past[:, -1:], horizon, axis=1),
-        "AR(1)": autoregression(frames, test.past, horizon, alone=True),
-        "VAR(1) ridge": autoregression(frames, test.past, horizon, alone=False),
+    units, test, frames = units_of(dataset), split_of(dataset, "test"), training_frames(dataset)
+    rules: dict[str, Rule] = {
+        "mean": lambda past, horizon: np.broadcast_to(frames.mean(axis=0), (len(past), horizon, past.shape[2])),
+        "mean of the window": window_mean,
+        "last value": last_value,
+        "AR(1)": Autoregression.fitted(frames, alone=True).forecast,
+        "VAR(1) ridge": Autoregression.fitted(frames, alone=False).forecast,
     }
-    told: dict[str, float] = {}
-    for name, forecast in forecasts.items():
-        told |= {f"{score}: {name}": value for score, value in point_scores(forecast, test.target, units).items()}
-    return told
+    sums = {name: np.zeros((3, test.horizon)) for name in rules}
+    for starts in torch.split(test.starts, CHUNK):
+        past, target = past_of(test, starts, units), target_of(test, starts, units)
+        for name, rule in rules.items():
+            sums[name] += step_sums((rule(past, test.horizon) - target) * units.std)
+    return {f"{score}: {name}": value for name, each in sums.items() for score, value in of_sums(each).items()}
 
 
 def gaussian_lines(dataset: Dataset) -> dict[str, float]:
     """Climatology, the last value and a ridge regression on the window, each with a normal residual."""
     train, test = windows_of(dataset, "train"), windows_of(dataset, "test")
     scored = np.arange(dataset.shape.nodes) >= dataset.shape.drivers
-    units, train, test = _units(dataset).at(scored), train.at(scored), test.at(scored)
+    units, train, test = units_of(dataset).at(scored), train.at(scored), test.at(scored)
     told: dict[str, float] = {}
     for name, (mean, std) in gaussian_forecasts(train, test).items():
         told |= {f"{score}: {name}": value for score, value in gaussian_scores(mean, std, test.target, units).items()}
@@ -106,38 +69,12 @@ def gaussian_forecasts(train: Windows, test: Windows) -> dict[str, tuple[Numbers
     horizon = train.target.shape[1]
     centre, spread = np.nanmean(train.target, axis=(0, 1)), np.nanstd(train.target, axis=(0, 1))
     fitted, forecast = window_ridge(train, test)
-    persistent = np.repeat(train.past[:, -1:], horizon, axis=1) - train.target
+    persistent = last_value(train.past, horizon) - train.target
     return {
         "climatology": (np.broadcast_to(centre, test.target.shape), spread),
-        "last value": (np.repeat(test.past[:, -1:], horizon, axis=1), np.sqrt(np.nanmean(persistent**2, axis=0))),
+        "last value": (last_value(test.past, horizon), np.sqrt(np.nanmean(persistent**2, axis=0))),
         "ridge on the window": (forecast, np.sqrt(np.nanmean((fitted - train.target) ** 2, axis=0))),
     }
-
-
-def windows_of(dataset: Dataset, name: str) -> Windows:
-    """All windows of a split."""
-    split = _split(dataset, name)
-    sequence, first = split.starts.T[:, :, None]
-    seen = split.x[sequence, first + torch.arange(split.window)].double().numpy()
-    asked = split.y[sequence, first + split.window + torch.arange(split.horizon)].double().numpy()
-    units, beside = _units(dataset), seen[:, :, 0, 1:].reshape(len(seen), -1)
-    past = filled(units.without_null(seen[..., 0]))
-    inputs = np.concatenate([past.reshape(len(past), -1), beside], axis=1)
-    return Windows(past, inputs, units.without_null(asked))
-
-
-def training_frames(dataset: Dataset) -> Numbers:
-    """[frames, nodes] all that training windows touch, gaps filled with what was known before them."""
-    split = _split(dataset, "train")
-    last = int(split.starts[:, 1].max()) + split.window + split.horizon
-    return filled(_units(dataset).without_null(split.x[0, :last, :, 0].double().numpy()))
-
-
-def filled(values: Numbers) -> Numbers:
-    """[..., frames, nodes] with each gap as the frame before it, and as the mean, 0, where none was known before."""
-    frames = np.arange(values.shape[-2])[:, None]
-    latest = np.maximum.accumulate(np.where(np.isnan(values), -1, frames), axis=-2)
-    return np.where(latest < 0, 0.0, np.take_along_axis(values, np.maximum(latest, 0), axis=-2))
 
 
 def window_mean(past: Numbers, horizon: int) -> Numbers:
@@ -148,19 +85,36 @@ def window_mean(past: Numbers, horizon: int) -> Numbers:
     return told[:, window:]
 
 
-def autoregression(frames: Numbers, past: Numbers, horizon: int, *, alone: bool) -> Numbers:
-    """Least squares from one frame to the next, step after step; every node `alone` or from all of them."""
-    centre = frames.mean(axis=0)
-    before, after = frames[:-1] - centre, frames[1:] - centre
-    if alone:
-        step = np.diag((before * after).sum(axis=0) / np.maximum((before**2).sum(axis=0), 1e-12))
-    else:
-        step = np.linalg.solve(before.T @ before + RIDGE * np.eye(len(centre)), before.T @ after)
-    told, now = [], past[:, -1] - centre
-    for _ in range(horizon):
-        now = now @ step
-        told.append(now + centre)
-    return np.stack(told, axis=1)
+def last_value(past: Numbers, horizon: int) -> Numbers:
+    """The last frame, over and over."""
+    return np.repeat(past[:, -1:], horizon, axis=1)
+
+
+@dataclass(frozen=True)
+class Autoregression:
+    """Least squares from one frame to the next."""
+
+    centre: Numbers
+    step: Numbers
+    """[nodes, nodes] what the node of the row gives to that of the column, as distances from the centre."""
+
+    @classmethod
+    def fitted(cls, frames: Numbers, *, alone: bool) -> Autoregression:
+        """Every node `alone`, or from all of them with some pull towards zero."""
+        centre = frames.mean(axis=0)
+        before, after = frames[:-1] - centre, frames[1:] - centre
+        if alone:
+            return cls(centre, np.diag((before * after).sum(axis=0) / np.maximum((before**2).sum(axis=0), 1e-12)))
+        gram = before.T @ before + RIDGE * np.eye(len(centre))
+        return cls(centre, np.linalg.solve(gram, before.T @ after))
+
+    def forecast(self, past: Numbers, horizon: int) -> Numbers:
+        """Step after step, from the last frame on."""
+        told, now = [], past[:, -1] - self.centre
+        for _ in range(horizon):
+            now = now @ self.step
+            told.append(now + self.centre)
+        return np.stack(told, axis=1)
 
 
 def window_ridge(train: Windows, test: Windows) -> tuple[Numbers, Numbers]:
@@ -176,16 +130,25 @@ def window_ridge(train: Windows, test: Windows) -> tuple[Numbers, Numbers]:
 
 def point_scores(forecast: Numbers, target: Numbers, units: Units) -> dict[str, float]:
     """Errors in original units: over all steps, at each step, and up to some."""
-    error = (forecast - target) * units.std
-    known = np.isfinite(error).sum(axis=(0, 2))
-    by_step = {"mae": np.nansum(np.abs(error), axis=(0, 2)), "rmse": np.nansum(error**2, axis=(0, 2))}
+    return of_sums(step_sums((forecast - target) * units.std))
+
+
+def step_sums(error: Numbers) -> Numbers:
+    """[3, horizon] how many errors are known at each step, the sum of their sizes, and that of their squares."""
+    known = np.isfinite(error)
+    return np.stack([known.sum(axis=(0, 2)), np.nansum(np.abs(error), axis=(0, 2)), np.nansum(error**2, axis=(0, 2))])
+
+
+def of_sums(sums: Numbers) -> dict[str, float]:
+    """The scores that such sums make."""
+    count, absolute, square = sums
     told: dict[str, float] = {}
-    for name, sums in by_step.items():
-        told[name] = _rooted(name, sums.sum() / known.sum())
-        for step in range(1, len(sums) + 1):
-            told[f"{name}_{step}"] = _rooted(name, sums[step - 1] / known[step - 1])
-            if step % TO_EVERY == 0:
-                told[f"{name}_to_{step}"] = _rooted(name, sums[:step].sum() / known[:step].sum())
+    for name, each, power in (("mae", absolute, 1.0), ("rmse", square, 0.5)):
+        steps = each / np.maximum(count, 1)
+        up_to = np.cumsum(each) / np.maximum(np.cumsum(count), 1)
+        told[name] = float(up_to[-1] ** power)
+        told |= {f"{name}_{at}": float(value**power) for at, value in enumerate(steps, start=1)}
+        told |= {f"{name}_to_{at}": float(up_to[at - 1] ** power) for at in range(TO_EVERY, len(each) + 1, TO_EVERY)}
     return told
 
 
@@ -201,17 +164,3 @@ def gaussian_scores(mean: Numbers, std: Numbers, target: Numbers, units: Units) 
         "scaled_mae": float(np.abs(error).mean()),
         "scaled_rmse": float(np.sqrt((error**2).mean())),
     }
-
-
-def _rooted(name: str, mean: float) -> float:
-    return float(np.sqrt(mean) if name == "rmse" else mean)
-
-
-def _units(dataset: Dataset) -> Units:
-    return Units.of(dataset.scale, dataset.shape.nodes)
-
-
-def _split(dataset: Dataset, name: str) -> WindowSplit:
-    split = dataset.splits[name]
-    assert isinstance(split, WindowSplit)
-    return split

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.data.batch import Dataset
-from lab.data.forecast_baselines import UNSCALED, point_scores
+from lab.data.forecast_baselines import point_scores
+from lab.data.forecast_windows import UNSCALED
 from lab.data.series import Scaling, Series, to_dataset, window_starts
 from lab.exact.autoregression import Numbers, Optimum, error_variances, gaussian_optimum
 from lab.spec.datasets import LatentGraphSeries

@@ -132,13 +132,13 @@ def _scaled(series: Series, scale: Scale) -> tuple[NDArray[np.float32], NDArray[
     """What models see, [1, frames, nodes, features], and what is asked, [1, frames, nodes]."""
     mean, std = np.array(scale.mean), np.array(scale.std)
     fed = ((series.values if series.fed is None else series.fed) - mean) / std
-    seen = np.nan_to_num(fed, nan=0.0)[..., None]
+    seen = np.nan_to_num(fed, nan=0.0).astype(np.float32)[..., None]
     if series.features is not None:
-        wide = np.broadcast_to(series.features, (*seen.shape[:2], series.features.shape[2]))
+        wide = np.broadcast_to(series.features.astype(np.float32), (*seen.shape[:2], series.features.shape[2]))
         seen = np.concatenate([seen, wide], axis=2)
     asked = (series.values - mean) / std
     asked[:, : series.drivers] = np.nan
-    return seen[None].astype(np.float32), asked[None].astype(np.float32)
+    return seen[None], asked[None].astype(np.float32)
 
 
 def _graph(series: Series, nodes: int) -> torch.Tensor:

@@ -48,8 +48,7 @@ def error_variances(own: float, couplings: Numbers, noise: float, *, delay: int 
                 echo = echo + couplings[step] @ echoes[step - delay - born]
             echoes.append(echo)
         found[born:] += np.stack([(echo**2).sum(axis=1) for echo in echoes])
-    told: Numbers = noise**2 * found
-    return told
+    return noise**2 * found
 
 
 def gaussian_optimum(variances: Numbers, shares: Numbers | None = None) -> Optimum:
@@ -61,7 +60,8 @@ def gaussian_optimum(variances: Numbers, shares: Numbers | None = None) -> Optim
     deviations = np.sqrt(variances)
 
     def mean(values: Numbers) -> Numbers:
-        return np.einsum("c,chn->h", weights, values) / values.shape[2]
+        told: Numbers = np.einsum("c,chn->h", weights, values) / values.shape[2]
+        return told
 
     return Optimum(
         rmse=np.sqrt(mean(variances)),
