@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -17,6 +18,32 @@ MOST_SEEDS = 24
 """Seeds of a cell that are read: a curve is looked at, not tested."""
 MOST_POINTS = 120
 """Epochs of a long run that are drawn, evenly spread, the last among them."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """Means over seeds at some places, with their 95 % t intervals."""
+
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    """NaN where there is one seed."""
+    high: tuple[float, ...]
+    seeds: tuple[int, ...]
+
+    @classmethod
+    def over_seeds(cls, scores: Floats) -> Self:
+        """Of [seeds, places]; what is not finite is left out."""
+        from scipy.special import stdtrit
+
+        seen = np.where(np.isfinite(scores), scores, np.nan)
+        n = np.isfinite(seen).sum(axis=0)
+        mean, reach = np.full((2, len(n)), np.nan)
+        some, many = n > 0, n > 1
+        mean[some] = np.nanmean(seen[:, some], axis=0)
+        spread = np.nanstd(seen[:, many], axis=0, ddof=1)
+        reach[many] = stdtrit(n[many] - 1, 1 - ALPHA / 2) * spread / np.sqrt(n[many])
+        low, high = mean - reach, mean + reach
+        return cls(tuple(mean.tolist()), tuple(low.tolist()), tuple(high.tolist()), tuple(n.tolist()))
 
 
 @dataclass(frozen=True)
@@ -59,22 +86,5 @@ def _drawn(length: int) -> list[int]:
 
 
 def _over_seeds(cell: str, scores: Floats, drawn: Sequence[int]) -> Curve:
-    from scipy.special import stdtrit
-
-    seen = np.where(np.isfinite(scores[:, drawn]), scores[:, drawn], np.nan)
-    n = np.isfinite(seen).sum(axis=0)
-    some = n > 0
-    mean = np.full(len(drawn), np.nan)
-    mean[some] = np.nanmean(seen[:, some], axis=0)
-    reach = np.full(len(drawn), np.nan)
-    many = n > 1
-    spread = np.nanstd(seen[:, many], axis=0, ddof=1)
-    reach[many] = stdtrit(n[many] - 1, 1 - ALPHA / 2) * spread / np.sqrt(n[many])
-    return Curve(
-        cell=cell,
-        epochs=tuple(index + 1 for index in drawn),
-        mean=tuple(mean.tolist()),
-        low=tuple((mean - reach).tolist()),
-        high=tuple((mean + reach).tolist()),
-        seeds=tuple(n.tolist()),
-    )
+    told = Band.over_seeds(scores[:, drawn])
+    return Curve(cell, tuple(index + 1 for index in drawn), told.mean, told.low, told.high, told.seeds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from lab.report import of_scores, of_training
+from lab.report import of_forecasts, of_scores, of_training
 from lab.report.canvas import Canvas
 from lab.report.markup import paragraphs, tag, text
 from lab.report.numbers import duration
@@ -18,6 +18,8 @@ SECTIONS: tuple[tuple[str, str, Section], ...] = (
     ("cells", "Cells", of_scores.cells),
     ("tried", "Search", of_scores.tried),
     ("interactions", "Interactions", of_scores.interactions),
+    ("steps", "Errors by step", of_forecasts.by_step),
+    ("calibration", "Calibration", of_forecasts.calibration),
     ("curves", "Learning curves", of_training.curves),
     ("health", "Gradient health", of_training.health),
     ("troubles", "Failures and findings", of_training.troubles),

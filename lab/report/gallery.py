@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from lab.analysis.curves import curve
 from lab.analysis.heat import heat
 from lab.analysis.margins import margins
+from lab.analysis.numbered import by_step, coverage, stepped
 from lab.errors import LabError, choose
 from lab.records.store import Store
-from lab.report import figures
+from lab.report import figures, forecast_figures
+from lab.report.of_forecasts import known_by_step
 from lab.report.report import Report
 
 if TYPE_CHECKING:
@@ -50,8 +52,7 @@ class Gallery:
     def curves(self, *cells: str, score: str | None = None) -> Figure:
         """The learning curves of some cells, by id; of the base and the best ones unless any are named."""
         report = self._report
-        ranked = [cell.cell for cell in report.ranking.cells]
-        wanted = [self._known(cell) for cell in cells] or sorted(ranked[:MOST_CURVES], key=self._is_not_base)
+        wanted = [self._known(cell) for cell in cells] or self._first()
         name = score or report.outline.score
         told = [each for cell in wanted if (each := curve(self._store, report.rows, cell, name)) is not None]
         lines = report.lines if name == report.outline.score else {}
@@ -72,6 +73,27 @@ class Gallery:
             raise LabError(f"no trial tells of '{name}'", hint=choose(name, known))
         return figures.cost(known[name], self._report.outline.score)
 
+    def steps(self, *cells: str, score: str | None = None) -> Figure:
+        """Errors of forecasts step by step, over what is known of the data; of the base and the best cells."""
+        report = self._report
+        name = score or stepped(report.outline.score, report.outline.final)
+        wanted = [self._known(cell) for cell in cells] or self._first()
+        told = [each for cell in wanted if (each := by_step(self._store, report.rows, cell, name)) is not None]
+        if not told:
+            raise LabError(f"no trial tells of {name} step by step", hint="only forecasts have such scores")
+        lines = known_by_step(report, name, len(told[0].at))
+        return forecast_figures.by_step(told, {cell: report.outline.told(cell) for cell in wanted}, name, lines)
+
+    def calibration(self, *cells: str, split: str = "test") -> Figure:
+        """How much of what came fell into the central intervals of forecasts, against how much was to."""
+        wanted = [self._known(cell) for cell in cells] or self._first()
+        told = [each for cell in wanted if (each := coverage(self._store, self._report.rows, cell, split)) is not None]
+        if not told:
+            raise LabError(
+                "no trial tells how sure it was", hint="only forecasts with densities or quantiles have intervals"
+            )
+        return forecast_figures.calibration(told, {cell: self._report.outline.told(cell) for cell in wanted})
+
     def main(self) -> dict[str, Figure]:
         """The figures that there is something to put into, by name."""
         report = self._report
@@ -84,6 +106,11 @@ class Gallery:
         if any(front.name == "cost.seconds" for front in report.costs):
             told["costs"] = self.costs()
         return told
+
+    def _first(self) -> list[str]:
+        """The best cells, the base before them where it is one."""
+        ranked = [cell.cell for cell in self._report.ranking.cells]
+        return sorted(ranked[:MOST_CURVES], key=self._is_not_base)
 
     def _strongest(self) -> tuple[str, str]:
         told = [each for each in self._report.interactions if each.difference.n]

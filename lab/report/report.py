@@ -118,14 +118,20 @@ class Report:
         return tuple(by_id[key] for key, _ in seen.most_common())
 
     @cached_property
-    def lines(self) -> Mapping[str, float]:
-        """Known values of the study's score on its data, by name, where all trials agree on them."""
+    def known(self) -> Mapping[str, float]:
+        """All that is known of scores on the data, as the data names it, where all trials agree."""
         told = [origin.data_lines for origin in self.origins if origin.data_lines]
-        if not told:
-            return {}
-        agreed = {name: value for name, value in told[0].items() if all(each.get(name) == value for each in told)}
-        score = self.outline.score
-        return {beside: value for name, value in agreed.items() if (beside := line_beside(name, score))}
+        first = told[0] if told else {}
+        return {name: value for name, value in first.items() if all(each.get(name) == value for each in told)}
+
+    @cached_property
+    def lines(self) -> Mapping[str, float]:
+        """Known values of the study's score on its data, by name."""
+        return self.lines_of(self.outline.score)
+
+    def lines_of(self, score: str) -> dict[str, float]:
+        """Known values of any score, by name."""
+        return {beside: value for name, value in self.known.items() if (beside := line_beside(name, score))}
 
     def passed(self, mean: float) -> str:
         """The strongest known value that a mean score is better than; empty where there is none."""
