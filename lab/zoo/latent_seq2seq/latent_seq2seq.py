@@ -1,0 +1,116 @@
+"""The forecaster with a learned latent graph: Fourier branch, two latent layers, encoder, decoder, smoothing.
+
+Frames know nothing of one another until the encoder, so both latent layers work on all of them at once; nodes are rows
+of the LSTMs. Only the decoder goes step by step.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from lab.data.batch import Batch, Shape
+from lab.spec.models.latent_seq2seq import LatentSeq2Seq as Options
+from lab.zoo.latent_seq2seq.decoder import Decoder
+from lab.zoo.latent_seq2seq.fourier import FourierBranch
+from lab.zoo.latent_seq2seq.latent_layer import LatentLayer, LatentTaps, given_graph
+from lab.zoo.latent_seq2seq.norms import CENTRING, latent_norm
+from lab.zoo.latent_seq2seq.recurrent import Encoder
+from lab.zoo.latent_seq2seq.smoothers import HorizonSmoother
+
+
+class NodeEmbedding(nn.Module):
+    """A learned vector for each node, zero at the start."""
+
+    def __init__(self, nodes: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(nodes, width))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Start with all nodes alike."""
+        nn.init.zeros_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add to [..., nodes, width]."""
+        return x + self.weight
+
+
+class LatentSeq2Seq(nn.Module):
+    """Windows [batch, frames, nodes, features] to forecasts [batch, horizon, nodes, 1], or 2 with a deviation.
+
+    Each latent layer keeps 4 * batch * frames * heads * nodes^2 bytes of weights in float32, unless it recomputes them.
+    """
+
+    def __init__(self, spec: Options, shape: Shape) -> None:
+        super().__init__()
+        self.spec = spec
+        latent, width, nodes = spec.latent, spec.width, shape.nodes
+        self.fourier = FourierBranch(spec.fourier, shape) if spec.fourier.mixing != "none" else None
+        self.first = LatentLayer(latent, shape.features, width, nodes)
+        self.second = LatentLayer(latent, width, width, nodes)
+        self.first_norm = latent_norm(latent.norm if latent.norm_place != "second" else "none", width)
+        self.second_norm = latent_norm(latent.norm if latent.norm_place != "first" else "none", width)
+        self.first_seen, self.second_seen = LatentTaps(), LatentTaps()
+        self.node_embedding = NodeEmbedding(nodes, width) if spec.node_embedding else nn.Identity()
+        self.encoder = Encoder(spec)
+        self.decoder = Decoder(spec, shape.horizon)
+        self.smoother = HorizonSmoother(spec, shape.horizon) if spec.horizon_smoother != "none" else None
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Forecasts of all nodes, in scaled units."""
+        told = self.node_embedding(self.latent(batch)[0])
+        rows = told.transpose(1, 2).flatten(0, 1)
+        outputs, states = self.encoder(rows)
+        if self.spec.memory == "both":
+            memory = torch.cat([rows, outputs], 1)
+        else:
+            memory = outputs if self.spec.memory == "lstm" else rows
+        mean, deviation = self.decoder(memory, states, rows[:, -1], batch.x[:, -1, :, 0], batch.y)
+        if self.smoother is not None:
+            mean, deviation = self.smoother(mean, deviation)
+        return torch.stack([mean] if deviation is None else [mean, deviation], -1)
+
+    def latent(self, batch: Batch) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """What the latent layers make of each frame [batch, frames, nodes, width], and both layers' weights."""
+        x = batch.x if self.fourier is None else batch.x + self.fourier(batch.x)
+        given = given_graph(batch) if self.spec.latent.attention == "given" else None
+        x, first = self._layer(self.first, x, given)
+        x = self.first_seen(self.first_norm(x), first)
+        x, second = self._layer(self.second, x, given)
+        return self.second_seen(self.second_norm(x), second), (first, second)
+
+    def _layer(self, layer: LatentLayer, x: Tensor, given: Tensor | None) -> tuple[Tensor, Tensor]:
+        if self.spec.latent.recompute and torch.is_grad_enabled():
+            told = checkpoint(layer, x, given, use_reentrant=False, preserve_rng_state=False)
+        else:
+            told = layer(x, given)
+        out, attention = told
+        return out, attention
+
+    @torch.no_grad()
+    def learned_graph(self, batch: Batch) -> Tensor:
+        """Scores [batch, nodes, nodes] of the learned graph: entry [i, j] tells how much i hears of j."""
+        if self.spec.graph_readout == "static":
+            scores = self.static_scores()["second"].mean(0)
+            return (scores - scores.mean(-1, keepdim=True)).expand(len(batch.x), -1, -1)
+        first, second = (weights.mean(2) for weights in self.latent(batch)[1])
+        if self.spec.graph_readout == "last_frame":
+            return second[:, -1]
+        if self.spec.graph_readout == "mean_over_frames":
+            return second.mean(1)
+        return first.mean(1) if self.spec.graph_readout == "first_layer" else (first + second).mean(1) / 2
+
+    def static_scores(self) -> dict[str, Tensor]:
+        """The static scores [heads, nodes, nodes] of each layer that has some."""
+        layers = {"first": self.first, "second": self.second}
+        return {name: layer.static() for name, layer in layers.items() if layer.static is not None}
+
+    def zero_gradient(self) -> set[str]:
+        """Names of parameters whose gradient is zero by construction."""
+        names = {f"decoder.{name}" for name in self.decoder.zero_gradient()}
+        for place, layer, norm in (("first", self.first, self.first_norm), ("second", self.second, self.second_norm)):
+            is_centred = isinstance(norm, CENTRING)
+            names |= {f"{place}.{name}" for name in layer.zero_gradient(is_centred=is_centred)}
+        return names
