@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from lab.data.baselines import token_bound
 from lab.data.batch import IGNORED, Batch, Split
 from lab.spec.datasets import Pattern
 from lab.train.course import course_of
@@ -102,3 +104,16 @@ def test_densities_by_label_are_those_of_the_blocks(draws: list[Split]) -> None:
     rest = (split.y == 0)[:, :, None] & (split.y == 0)[:, None, :] & ~torch.eye(split.y.shape[1]).bool()
     told = [float(split.adjacency[pairs].float().mean()) for pairs in (rest, across, inside)]
     assert told == pytest.approx([0.38, 0.5, 0.5], abs=0.09)
+
+
+def test_tokens_of_graphs_that_can_be_told_apart_tell_a_little_more_than_tokens_alone() -> None:
+    """Attention over a whole graph without distances knows a node's token and which graph it is in, and no more."""
+    spec = Pattern(
+        train=32, patterns=1, pattern_size=9, pattern_tokens=(1, 3, 5), sizes=(4, 10), scored="training"
+    )  # the small graphs of the quick profiles
+    split = spec.build(0).splits["train"]
+    assert isinstance(split, Split)
+    graphs = torch.arange(32)[:, None].expand_as(split.x) * 3
+    alone = token_bound(split, tokens=3, classes=2)
+    apart = token_bound(replace(split, x=split.x + graphs), tokens=96, classes=2)
+    assert (alone, apart) == (pytest.approx(0.6104, abs=5e-5), pytest.approx(0.6243, abs=5e-5))
