@@ -8,6 +8,7 @@ from torch.nn.functional import pad
 from lab.data.batch import Batch, Shape
 from lab.errors import LabError
 from lab.spec.models.pgat import Pgat as Options
+from lab.zoo.footprint import MemoryStats, memory_stats
 from lab.zoo.pgat.block import Block
 from lab.zoo.pgat.embedding import NodePlaces, SeriesEmbedding, time_table
 from lab.zoo.pgat.graph import TripartiteGraph
@@ -57,6 +58,10 @@ class Pgat(nn.Module):
         graph = TripartiteGraph.given(adjacency, self.shape.drivers)
         told = {} if self.node_places is None else self.node_places.read(graph)
         return {"reads": graph.reads, "tells": graph.tells, **told}
+
+    def memory_stats(self, batch: Batch) -> MemoryStats:
+        """What a step on this batch keeps and holds."""
+        return memory_stats(self, batch)
 
     def clear_cache(self) -> None:
         """Work out again what is kept of the graph; nothing changes, as nothing of it is learned."""
