@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,9 +91,17 @@ def _read(path: Path, nodes: int, ids: Sequence[str]) -> Roads:
         found = np.load(path, allow_pickle=False)
         return Roads(np.asarray(found if path.suffix == ".npy" else found[found.files[0]], np.float64))
     first = path.read_text(encoding="utf-8", errors="strict").partition("\n")[0]
-    if re.search(r"[a-df-z]", first, re.IGNORECASE):  # an e may belong to a number
+    if not all(_is_number(cell) for cell in first.split(",")):
         return _edges(path, nodes, ids)
     return Roads(np.loadtxt(path, delimiter=",", ndmin=2))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 class _Plain(pickle.Unpickler):
@@ -112,10 +119,17 @@ def _pickled(path: Path, ids: Sequence[str]) -> Numbers:
         names, _, matrix = _Plain(file, encoding="latin1").load()
     matrix = np.asarray(matrix, np.float64)
     place = {_text(name): at for at, name in enumerate(names)}
-    if not ids or set(place) != set(ids):
-        return matrix
+    if not set(place) & set(ids):
+        return matrix  # the readings have no ids of this kind, and nodes go by their place
+    strange, lacking = sorted(set(place) - set(ids)), sorted(set(ids) - set(place))
+    if strange or lacking:
+        raise ValueError(f"it names {_some(strange)}, and the readings name {_some(lacking)}")
     order = [place[name] for name in ids]
     return matrix[np.ix_(order, order)]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (" and others" if len(names) > 3 else "") if names else "none"
 
 
 def _text(name: object) -> str:
