@@ -1,0 +1,309 @@
+"""The probabilistic forecaster: its size, what it reads, and that its exact options are exact."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lab.data.batch import Batch, Shape
+from lab.errors import LabError
+from lab.spec.memory import Memory
+from lab.spec.models import Pgat
+from lab.testing import check_model
+from lab.train.build import trainable
+from lab.train.recompute import recompute_blocks
+
+pytestmark = pytest.mark.torch
+
+WAVES, TARGETS = 7, 3
+SMALL = Shape(nodes=WAVES + TARGETS, features=3, window=48, horizon=12, drivers=WAVES)
+FULL = replace(SMALL, window=96, horizon=24)
+CHANNELS = {"mixture": 9, "gaussian": 2, "quantile": 9, "point": 1}
+
+
+def small(**options):
+    return Pgat(**{"width": 32, "patch": 4, "dropout": 0.0} | options)
+
+
+def windows(graphs=4, *, shape=SMALL, seed=0):
+    random = torch.Generator().manual_seed(seed)
+    x = torch.randn(graphs, shape.window, shape.nodes, shape.features, generator=random)
+    x[..., 1:] = x[:, :, :1, 1:]  # side inputs are the same at all nodes
+    y = torch.randn(graphs, shape.horizon, shape.nodes, generator=random)
+    known = torch.rand(shape.nodes, shape.nodes, generator=random).round().to(torch.uint8)
+    mask = torch.ones(graphs, shape.nodes, dtype=torch.bool)
+    return Batch(x, known.expand(graphs, -1, -1), mask, y, torch.arange(graphs))
+
+
+def drawn(spec, shape=SMALL, seed=0):
+    torch.manual_seed(seed)
+    model = spec.build(shape)
+    for weight in model.parameters():  # off their starts, so that nothing is equal by chance of the start
+        weight.data.add_(0.1 * torch.randn_like(weight))
+    return model
+
+
+def found_by(model, batch, seed=3):
+    """Outputs and gradients."""
+    model.zero_grad()
+    torch.manual_seed(seed)
+    out = model(batch)
+    (out * torch.linspace(-1, 1, out.numel()).view_as(out)).sum().backward()
+    return [out.detach(), *(weight.grad.clone() for weight in model.parameters())]
+
+
+def assert_close(one, other, tolerance):
+    for a, b in zip(one, other, strict=True):
+        torch.testing.assert_close(a, b, atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "options"),
+    [
+        (166_037, {}),
+        (2_532_709, {"width": 256, "heads": 8}),
+        (164_245, {"patch": 1}),
+        (307_361, {"patch": 1, "layers": 4}),
+        (132_501, {"time_mixer": "none"}),
+        (143_637, {"time_mixer": "convolution"}),
+        (166_037, {"time_mixer": "autocorrelation"}),
+        (165_977, {"graph": "fixed"}),
+        (174_229, {"graph": "adaptive"}),
+        (157_509, {"edge_gate": "none"}),
+        (165_525, {"structural_encoding": "none"}),
+        (165_717, {"graph_encoding": False}),
+        (170_201, {"time_encoding": "adaptive"}),
+        (166_117, {"levels": 2}),
+        (204_123, {"bidirectional": True}),
+        (165_647, {"components": 1}),
+    ],
+)
+def test_every_part_has_as_many_parameters_as_its_algebra_says(parameters, options):
+    spec = Pgat(**{"structural_encoding": "laplacian", "graph_encoding": True} | options)
+    assert trainable(spec.build(FULL)) == parameters
+
+
+def test_the_contracts_hold_with_drivers_and_without():
+    check_model(Pgat)
+    check_model(Pgat, shape=Shape(nodes=6, features=3, window=8, horizon=3, drivers=3))
+
+
+@pytest.mark.parametrize("head", list(CHANNELS))
+def test_outputs_have_the_channels_of_their_head_whatever_the_batch_and_the_heads_of_attention(head):
+    for graphs in (1, 2, 5):
+        for training in (True, False):
+            told = small(head=head).build(SMALL).train(training)(windows(graphs))
+            assert told.shape == (graphs, 12, SMALL.nodes, CHANNELS[head])
+            assert not told[:, :, :WAVES].any(), "drivers are not forecast"
+
+
+def test_weights_of_a_mixture_sum_to_one_and_deviations_keep_their_floor():
+    model = drawn(small(std_floor=1e-2))
+    with torch.no_grad():
+        model.head.linear.bias[3:6] = -50
+        told = model(windows())[:, :, WAVES:]
+    _, std, log_weight = told.chunk(3, dim=-1)
+    torch.testing.assert_close(log_weight.exp().sum(-1), torch.ones(4, 12, TARGETS), atol=1e-6, rtol=0)
+    assert (std >= 1e-2).all()
+
+
+def test_quantiles_rise_and_start_as_those_of_a_standard_normal():
+    model = small(head="quantile").build(SMALL)
+    with torch.no_grad():
+        model.head.linear.weight.zero_()
+        told = model(windows())[0, 0, -1]
+    normal = torch.distributions.Normal(0.0, 1.0)
+    torch.testing.assert_close(told, normal.icdf((torch.arange(9) + 0.5) / 9), atol=1e-5, rtol=1e-5)
+    assert (drawn(small(head="quantile"))(windows())[:, :, WAVES:].diff(dim=-1) > 0).all()
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_nodes_that_listen_in_chunks_hear_the_same(levels):
+    batch = windows()
+    whole = found_by(drawn(small(levels=levels, bidirectional=True)), batch)
+    for chunk in (1, 2, 3, TARGETS + 5):
+        assert_close(found_by(drawn(small(levels=levels, bidirectional=True, node_chunk=chunk)), batch), whole, 1e-5)
+
+
+@pytest.mark.parametrize("structure", ["complete", "given"])
+@pytest.mark.parametrize("top", [0, 2])
+@pytest.mark.parametrize("graph", ["learned", "adaptive"])
+def test_lists_of_edges_give_what_all_pairs_give(structure, top, graph):
+    options = {"structure": structure, "top_edges": top, "graph": graph, "bidirectional": True}
+    dense, listed = (found_by(drawn(small(layout=layout, **options)), windows()) for layout in ("dense", "edge"))
+    assert_close(dense, listed, 2e-5)
+
+
+def test_samples_do_not_see_each_other():
+    model, batch = drawn(small()).eval(), windows()
+    other = replace(batch, x=torch.cat([batch.x[:1], torch.randn_like(batch.x[1:])]))
+    alone = Batch(batch.x[:1], batch.adjacency[:1], batch.mask[:1], batch.y[:1], batch.ids[:1])
+    with torch.no_grad():
+        told = model(batch)
+        torch.testing.assert_close(model(alone), told[:1], atol=1e-6, rtol=1e-6)
+        assert torch.equal(model(other)[0], told[0])
+
+
+def test_every_series_is_heard_through_the_graph_and_waves_not_without_it():
+    batch = windows()
+    for graph_attention in (True, False):
+        model = drawn(small(graph_attention=graph_attention)).eval()
+        with torch.no_grad():
+            told = model(batch)
+            for node in range(SMALL.nodes):
+                x = batch.x.clone()
+                x[:, :, node, 0] += 1
+                change = (model(replace(batch, x=x)) - told).abs().amax()
+                assert (change > 1e-6) == (graph_attention or node >= WAVES), node
+            x = batch.x.clone()
+            x[..., 1] += torch.linspace(0, 1, SMALL.window)[:, None]
+            assert (model(replace(batch, x=x)) - told).abs().amax() > 1e-6
+
+
+def test_the_order_of_time_matters_only_where_something_tells_it():
+    batch = windows()
+    reversed_tokens = replace(batch, x=batch.x.unflatten(1, (-1, 4)).flip(1).flatten(1, 2))
+    for mixer, encoding in (("convolution", "none"), ("none", "sinusoid"), ("attention", "sinusoid")):
+        model = drawn(small(time_mixer=mixer, time_encoding=encoding)).eval()
+        assert (model(batch) - model(reversed_tokens)).abs().amax() > 1e-6
+    for mixer in ("none", "attention"):
+        model = drawn(small(time_mixer=mixer, time_encoding="none")).eval()
+        torch.testing.assert_close(model(batch), model(reversed_tokens), atol=1e-5, rtol=1e-5)
+
+
+def test_waves_that_change_places_with_all_that_is_known_of_them_change_nothing():
+    order = torch.randperm(WAVES, generator=torch.Generator().manual_seed(2))
+    model, batch = drawn(small(levels=2, structural_encoding="walks")).eval(), windows()
+    with torch.no_grad():
+        told = model(batch)
+        model.embedding.node.weight[:WAVES] = model.embedding.node.weight[order]
+        for block in model.blocks:
+            scores = block.graph.reads.prior.scores
+            scores[:, :WAVES] = scores[:, order]
+            block.graph.coarse.assign.copy_(block.graph.coarse.assign[order])
+        x = batch.x.clone()
+        x[:, :, :WAVES] = batch.x[:, :, order]
+        torch.testing.assert_close(model(replace(batch, x=x)), told, atol=1e-5, rtol=1e-5)
+
+
+def test_a_seed_settles_a_step_and_evaluation_draws_nothing():
+    spec, batch = small(dropout=0.2, gumbel=0.5), windows()
+    model = drawn(spec)
+    one, same, other = (found_by(model, batch, seed=seed) for seed in (1, 1, 2))
+    assert all(map(torch.equal, one, same))
+    assert not torch.equal(one[0], other[0])
+    before = torch.get_rng_state()
+    model.eval()(batch)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("level", ["block", "keep_products"])
+def test_gumbel_noise_is_the_same_when_blocks_recompute(level):
+    model, batch = drawn(small(dropout=0.1, gumbel=0.5, node_chunk=2)), windows()
+    plain = found_by(model, batch)
+    recompute_blocks(model, Memory(recompute=level))
+    assert all(map(torch.equal, found_by(model, batch), plain))
+
+
+def test_what_a_model_is_made_of_is_settled_before_it_runs():
+    for spec in (small(), small(structure="given", graph_encoding=True)):
+        model, batch = drawn(spec), windows()
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        told = model.eval()(batch)
+        assert before.keys() == model.state_dict().keys()
+        fresh = spec.build(SMALL).eval()
+        fresh.load_state_dict(before)
+        torch.testing.assert_close(fresh(batch), told, atol=0, rtol=0)
+
+
+def test_moving_a_model_takes_its_graph_along():
+    model = drawn(small(structural_encoding="laplacian")).double()
+    batch = replace(windows(), x=windows().x.double())
+    assert model(batch).dtype == torch.float64
+    meta = small(structural_encoding="laplacian").build(SMALL).to("meta")
+    assert {buffer.device.type for buffer in meta.buffers()} == {"meta"}
+
+
+def test_bf16_stays_near_and_tells_float32():
+    model, batch = drawn(small(dropout=0.0)), windows()
+    with torch.no_grad():
+        exact = model(batch)
+        with torch.autocast("cpu", torch.bfloat16):
+            near = model(batch)
+    assert near.dtype == torch.float32
+    assert (near - exact).abs().mean() < 0.02
+
+
+def test_a_patch_is_a_divisor_of_the_window_and_chosen_where_none_is_told():
+    with pytest.raises(LabError, match=r"patch: a window of 48 frames is not a multiple of 5"):
+        small(patch=5).build(SMALL)
+    chosen = {window: Pgat().build(replace(SMALL, window=window)).embedding.patch for window in (96, 48, 12, 7, 5)}
+    assert chosen == {96: 8, 48: 8, 12: 3, 7: 1, 5: 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"width": 30}, "heads"),
+        ({"components": 0}, "components"),
+        ({"time_mixer": "fourier"}, "time_mixer"),
+        ({"node_chunk": 2, "layout": "edge"}, "node_chunk"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_by_name(options, word):
+    with pytest.raises(ValueError, match=word):
+        Pgat(**options)
+
+
+def test_what_goes_wrong_inside_is_not_swallowed():
+    model = small().build(SMALL)
+    model.blocks[0].feed_forward.forward = lambda z: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        model(windows())
+    with pytest.raises(ValueError, match="the model reads"):
+        small().build(SMALL)(windows(shape=replace(SMALL, window=44)))
+
+
+def test_clearing_what_is_kept_changes_nothing_and_so_does_not_keeping_it():
+    options = {"structural_encoding": "laplacian", "graph_encoding": True}
+    model, batch = drawn(small(**options)).eval(), windows()
+    told = model(batch)
+    model.clear_cache()
+    assert torch.equal(model(batch), told)
+    again = drawn(small(graph_cache="none", **options)).eval()
+    assert torch.equal(again(batch), told)
+
+
+@pytest.mark.parametrize(
+    ("option", "level", "gone"),
+    [
+        ("graph_attention", False, {"graph", "wave", "event"}),
+        ("time_mixer", "none", {"mixer", "mixer_norm"}),
+        ("edge_gate", "none", {"gate"}),
+        ("graph", "fixed", {"scores"}),
+        ("time_encoding", "none", {"time"}),
+    ],
+)
+def test_what_is_off_leaves_no_module(option, level, gone):
+    model = small(**{option: level}).build(SMALL)
+    names = [*dict(model.named_modules()), *dict(model.named_parameters())]
+    assert not gone & {part for name in names for part in name.split(".")}
+
+
+@pytest.mark.slow
+def test_targets_learn_eight_windows_by_heart():
+    torch.manual_seed(0)
+    spec = small()
+    model, batch = spec.build(SMALL).train(), windows(8)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    wanted = batch.y[:, :, WAVES:, None]
+    for _ in range(150):
+        optimiser.zero_grad()
+        mean, std, log_weight = model(batch)[:, :, WAVES:].chunk(3, dim=-1)
+        loss = -(torch.distributions.Normal(mean, std).log_prob(wanted) + log_weight).logsumexp(-1).mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+    assert loss < -0.3
