@@ -62,13 +62,18 @@ class PaddingProbe(RingProbe):
         # The first graphs change: to read the first of a batch is the commonest leak.
         others = torch.arange(len(batch.mask), device=batch.mask.device)[:, None] < half
         mixed = self._with_noise(batch, batch.mask & others) if half else batch
+        if is_window(batch):
+            mixed = self._prepared(replace(mixed, adjacency=_turned(batch.adjacency, half)))
         told = [self._seen(each, training=False) for each in (batch, noisy, mixed)]
         train = [self._seen(each, training=True) for each in (batch, noisy)]
         some = (~batch.mask).any()
         changes = [
             (_change(told[0], told[1], batch.mask), some),
             (_change(train[0], train[1], batch.mask), some),
-            (_change(told[0], told[2], batch.mask & ~others), torch.full_like(some, half > 0)),
+            (
+                _change(told[0], told[2], batch.mask & ~others, of_windows=is_window(batch)),
+                torch.full_like(some, half > 0),
+            ),
         ]
         nan = torch.full((), torch.nan, device=some.device)
         rows = [torch.where(is_told, change.get(name, nan), nan) for name in self.names for change, is_told in changes]
@@ -77,13 +82,17 @@ class PaddingProbe(RingProbe):
     def _with_noise(self, batch: Batch, where: Tensor) -> Batch:
         """The batch with other inputs at some positions, and what the model prepares of it made anew."""
         x = batch.x
-        if x.is_floating_point():
+        if is_window(batch):
+            x = torch.where(where[:, None, :, None], torch.randn_like(x), x)
+        elif x.is_floating_point():
             x = torch.where(where.view(*where.shape, *[1] * (x.ndim - 2)), torch.randn_like(x), x)
         else:
             x = torch.where(where, x.amax() - x, x)  # Tokens that occur, so that there is an embedding for them.
-        told = replace(batch, x=x)
+        return self._prepared(replace(batch, x=x))
+
+    def _prepared(self, batch: Batch) -> Batch:
         prepare = getattr(self.model, "prepare", None)
-        return told if prepare is None else replace(told, extra={**batch.extra, **prepare(told)})
+        return batch if prepare is None else replace(batch, extra={**batch.extra, **prepare(batch)})
 
     def _seen(self, batch: Batch, *, training: bool) -> Seen:
         found: Seen = {}
@@ -120,14 +129,31 @@ def _most_padded(batch: Batch, count: int) -> Batch:
     return replace(batch, **cut, extra={name: tensor.index_select(0, at) for name, tensor in batch.extra.items()})
 
 
-def _change(before: Seen, after: Seen, where: Tensor) -> Seen:
-    """By output, the largest change at these nodes against the largest number there."""
+def is_window(batch: Batch) -> bool:
+    """Whether graphs have frames; then they have no padding, but may still leak into one another."""
+    return batch.x.ndim == 4
+
+
+def _turned(adjacency: Tensor, count: int) -> Tensor:
+    """The first graphs with their nodes in the opposite order: other graphs that are as good."""
+    return torch.cat([adjacency[:count].flip(-1, -2), adjacency[count:]])
+
+
+def _change(before: Seen, after: Seen, where: Tensor, *, of_windows: bool = False) -> Seen:
+    """By output, the largest change at these nodes against the largest number there.
+
+    What stands behind the axis of windows may be frames: such outputs are looked at window by window, all of whose
+    nodes are real.
+    """
     told = {}
     for name, old in before.items():
         new = after.get(name)
-        if new is None or new.shape != old.shape or old.shape[:2] != where.shape:
+        if new is None or new.shape != old.shape or len(old) != len(where):
             continue
-        spot = where.view(*where.shape, *[1] * (old.ndim - 2))
+        if old.shape[:2] != where.shape and not of_windows:
+            continue
+        known = where if old.shape[:2] == where.shape else where[:, :1]
+        spot = known.view(*known.shape, *[1] * (old.ndim - 2))
         largest = torch.where(spot, old, 0).abs().amax().float()
         told[name] = torch.where(spot, new - old, 0).abs().amax().float() / largest.clamp(min=1e-12)
     return told

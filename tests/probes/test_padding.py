@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lab.data.batch import Batch
 from lab.probes.untouched import untouched
+from lab.spec.experiment import Experiment
 from lab.spec.probes import Padding
 from lab.zoo.gin import GinLayer
 from lab.zoo.parts import BatchNorm
@@ -86,6 +87,26 @@ def test_one_graph_alone_has_no_other() -> None:
     batch = bench.batch
     cut = {name: getattr(batch, name)[:1] for name in ("x", "adjacency", "mask", "y", "ids")}
     assert np.isnan(bench.read(0, replace(batch, **cut))["logits", "inv_graph"])
+
+
+@pytest.mark.parametrize(("source", "leaks"), [("own_last", False), ("first_of_batch_first_frame", True)])
+def test_of_windows_it_finds_an_answer_that_hangs_on_the_company_it_is_in(source: str, leaks: bool) -> None:
+    links = {
+        "kind": "psbm_links",
+        "nodes": 6,
+        "communities": 2,
+        "window": 8,
+        "length": 20,
+        "train": 2,
+        "valid": 1,
+        "test": 1,
+    }
+    said = Experiment.model_validate(
+        {"dataset": links, "model": {"kind": "stgcn", "graph": {"source": source}}, "training": {"batch": 8}}
+    )
+    told = Bench(said, Padding()).read()
+    assert np.isnan(told["logits", "inv_pad"])
+    assert (told["logits", "inv_graph"] > 1e-3) == leaks
 
 
 def test_it_checks_before_the_first_step_and_before_each_further_epoch() -> None:
