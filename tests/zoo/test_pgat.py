@@ -299,7 +299,7 @@ def test_targets_learn_eight_windows_by_heart():
     model, batch = spec.build(SMALL).train(), windows(8)
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     wanted = batch.y[:, :, WAVES:, None]
-    for _ in range(150):
+    for _ in range(300):
         optimiser.zero_grad()
         mean, std, log_weight = model(batch)[:, :, WAVES:].chunk(3, dim=-1)
         loss = -(torch.distributions.Normal(mean, std).log_prob(wanted) + log_weight).logsumexp(-1).mean()
