@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic_core import from_json
 
+from lab.records.step_memory import StepMemory
 from lab.spec.rules import Finding
 from lab.spec.spec import Level
 
@@ -60,6 +61,8 @@ class Record:
     scores: Mapping[str, float] = field(default_factory=dict)
     """Costs, and the scores of the last epoch."""
     findings: tuple[Finding, ...] = ()
+    memory: StepMemory = StepMemory()
+    """What one of its steps holds."""
     seconds: float = 0.0
     origin: Origin = field(default_factory=Origin)
     error: str = ""
@@ -73,13 +76,17 @@ class Record:
         return self.status in FAILED
 
     def epoch_of(self, score: str, goal: str, at: str) -> int | None:
-        """The index of the epoch whose scores count, or None without any."""
+        """The index of the epoch whose scores count, or None without any.
+
+        A run that reports its best epoch ends, as far as scores go, with that one.
+        """
         values = self.history.get(score, ())
         told = [(value, index) for index, value in enumerate(values) if math.isfinite(value)]
         if not told:
             return None
         if at == "last_epoch":
-            return told[-1][1]
+            reported = self.scores.get("course.reported_epoch")
+            return told[-1][1] if reported is None else int(reported) - 1
         best = max(told, key=lambda pair: (pair[0] if goal == "max" else -pair[0], -pair[1]))
         return best[1]
 
@@ -102,6 +109,7 @@ class Record:
         said["scores"] = _floats(said["scores"])
         said["seconds"] = float(said["seconds"])
         said["findings"] = tuple(map(_finding, said["findings"]))
+        said["memory"] = StepMemory.read(said.get("memory", {}))
         origin = said["origin"]
         said["origin"] = Origin(**origin | {"data_lines": _floats(origin.get("data_lines", {}))})
         known = {option.name for option in dataclasses.fields(cls)}

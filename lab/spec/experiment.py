@@ -55,6 +55,8 @@ class Training(Spec):
     """Epochs without a better validation score before `plateau` lowers the learning rate."""
     plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """What `plateau` multiplies the learning rate by."""
+    plateau_score: str | Literal["main"] = "main"
+    """Validation score that `plateau` watches, such as loss; `main` is that of the task."""
     plateau_lowest: Annotated[float, Field(ge=0)] = 0.0
     """Learning rate that `plateau` does not go below."""
     onecycle: OneCycle = OneCycle()
@@ -188,11 +190,14 @@ class Experiment(Spec):
     @model_validator(mode="after")
     def _what_is_awaited_is_scored(self) -> Self:
         task, stop = TASKS.get(self.dataset.task), self.stop_run
-        for option, score in (("reached", stop.awaited), ("plateau", stop.watched)):
+        falling = self.training.plateau_score
+        named = {"stop_run.reached": stop.awaited, "stop_run.plateau": stop.watched}
+        named["training.plateau_score"] = "" if falling == "main" else f"valid.{falling}"
+        for option, score in named.items():
             if score and task is not None and (score in ALWAYS or not task.has(score)):
-                raise ValueError(f"stop_run.{option}: '{score}' is no score; {choose(score, task.all_scores())}")
+                raise ValueError(f"{option}: '{score}' is no score; {choose(score, task.all_scores())}")
             if score.startswith("train.") and not self.training.evaluate_train:
-                raise ValueError(f"stop_run.{option} waits for {score}, but training.evaluate_train is false")
+                raise ValueError(f"{option} waits for {score}, but training.evaluate_train is false")
         return self
 
     @model_validator(mode="after")

@@ -19,6 +19,9 @@ COURSE = {
     "course.flips": "epochs in which the share found of some validation class moved by more than 0.3",
     "course.largest_fall": "largest loss of the main validation score from one epoch to the next",
     "course.epochs": "epochs that were trained",
+    "course.clipped": "share of the updates whose gradient was scaled down to `clip`",
+    "course.skipped": "share of the updates that were not made, their loss or gradient not being finite",
+    "course.reported_epoch": "the best epoch, where `restore_best` reports the scores of that one",
     "course.grad_weight": "median over the epochs of the median grad/weight of the matrices; needs the gradient probe",
 }
 ALWAYS = COSTS | COURSE

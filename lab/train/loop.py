@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from lab.train.course import course_of
 from lab.train.member import Member, Outcome, Watcher
 from lab.train.memory import Peak
 from lab.train.run import Ending, Run
+from lab.train.stopping import best_epoch, watched
 
 __all__ = ["Member", "Outcome", "Watcher", "train"]
 
@@ -91,14 +92,27 @@ def _failure(problem: Exception) -> tuple[Ending, str]:
     return ("bug", said), "".join(traceback.format_exception(problem))
 
 
+def _reported(run: Run, history: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The scores of the last epoch, or of the best one where the experiment says so."""
+    said, place = run.member.experiment, None
+    if said.stop_run.restore_best:
+        place = best_epoch(history.get(watched(said), ()), run.stopping.goal)
+    told = {name: values[-1 if place is None else place] for name, values in history.items()}
+    scores = {name: value for name, value in told.items() if name not in ("epoch", "lr")}
+    return scores if place is None else scores | {"course.reported_epoch": told["epoch"]}
+
+
 def _outcome(run: Run | None, ending: Ending, *, trace: str, peak_mb: float) -> Outcome:
     status, error = ending
     if run is None:
         return Outcome(status, {}, {"cost.peak_mb": peak_mb}, (), None, 0.0, error, trace)
     history = {name: tuple(values) for name, values in run.past.history.items()}
-    scores = {name: values[-1] for name, values in history.items() if name not in ("epoch", "lr")}
+    scores = _reported(run, history)
     scores |= course_of(history, run.past.ratios, main=run.task.main, goal=run.task.goal)
     scores |= {"cost.seconds": run.seconds, "cost.peak_mb": peak_mb}
+    if run.past.step:
+        seen = run.seen
+        scores |= {"course.clipped": seen.clipped / run.past.step, "course.skipped": seen.skipped / run.past.step}
     scores["cost.params"] = float(trainable(run.learner.model))
     if run.past.step_ms:
         scores["cost.step_ms"] = median(run.past.step_ms)

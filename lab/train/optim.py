@@ -21,13 +21,23 @@ class Optimiser(ABC):
     of steps to the last bit, whatever its gradient holds. All per-member numbers are [K, 1] float64.
     """
 
+    momentum: Tensor
+    """How much of the last step is kept, [K, 1]; a schedule may set it from step to step."""
+
     def __init__(self, weights: Tensor, *, weight_decay: Tensor) -> None:
         self.weights = weights
         self.weight_decay = weight_decay
+        self.decayed: Tensor | None = None
+        """[K, length] bool, which weights decay; None where all do."""
 
     @abstractmethod
     def step(self, gradients: Tensor, lr: Tensor, go: Tensor) -> None:
         """Move the members that go; `gradients` are finite and zero for the others."""
+
+    def spread(self, share: Tensor, others: float) -> Tensor:
+        """A number of every member, [K, 1], as it holds for its weights: those that do not decay have another."""
+        told = share.to(self.weights.dtype)
+        return told if self.decayed is None else torch.where(self.decayed, told, others)
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
@@ -40,7 +50,7 @@ class Adam(Optimiser):
     def __init__(self, weights: Tensor, *, weight_decay: Tensor, decoupled: bool = False) -> None:
         super().__init__(weights, weight_decay=weight_decay)
         self.decoupled = decoupled
-        self.betas, self.eps = (0.9, 0.999), 1e-8
+        self.momentum, self.second, self.eps = torch.full_like(weight_decay, 0.9), 0.999, 1e-8
         self.mean = torch.zeros_like(weights)
         self.square = torch.zeros_like(weights)
         self.steps = torch.zeros_like(weight_decay)
@@ -52,17 +62,17 @@ class Adam(Optimiser):
         self.steps += going
         decay = self.weight_decay * going
         if self.decoupled:
-            self.weights.mul_((1 - lr * decay).to(kind))
+            self.weights.mul_(self.spread(1 - lr * decay, 1.0))
         else:
-            gradients = torch.addcmul(gradients, self.weights, decay.to(kind))
+            gradients = torch.addcmul(gradients, self.weights, self.spread(decay, 0.0))
         # The weight of the new gradient is 0 for a member that stays, and the gradient is 0 there too,
         # so its moments come out as they went in.
-        first, second = ((1 - beta) * going for beta in self.betas)
+        first, second = ((1 - beta) * going for beta in (self.momentum, self.second))
         self.mean.lerp_(gradients, first.to(kind))
         self.square.mul_((1 - second).to(kind)).addcmul_(gradients * second.to(kind), gradients)
         count = self.steps.clamp(min=1)
-        root = (1 - self.betas[1] ** count).sqrt()
-        size = lr * going / (1 - self.betas[0] ** count)
+        root = (1 - self.second**count).sqrt()
+        size = lr * going / (1 - self.momentum**count)
         scale = (self.square.sqrt() / root.to(kind)).add_(self.eps)
         self.weights.sub_((self.mean / scale).mul_(size.to(kind)))
 
@@ -83,7 +93,7 @@ class Sgd(Optimiser):
         """One step along the speed."""
         kind = self.weights.dtype
         going = go.to(lr.dtype)
-        gradients = torch.addcmul(gradients, self.weights, (self.weight_decay * going).to(kind))
+        gradients = torch.addcmul(gradients, self.weights, self.spread(self.weight_decay * going, 0.0))
         self.speed.mul_(torch.where(go, self.momentum, 1.0).to(kind)).add_(gradients)
         self.weights.sub_(self.speed * (lr * going).to(kind))
 
@@ -92,14 +102,23 @@ class Sgd(Optimiser):
         return {"speed": self.speed}
 
 
-def optimiser(trainings: Sequence[Training], weights: Tensor) -> Optimiser:
-    """The update rule of a pack; its members share the kind and differ in numbers at most."""
+def optimiser(trainings: Sequence[Training], weights: Tensor, matrices: Tensor | None = None) -> Optimiser:
+    """The update rule of a pack; its members share the kind and differ in numbers at most.
+
+    `matrices` [length] says which weights belong to one; where some members let only those decay, it is needed.
+    """
     kind = trainings[0].optimizer
     decay = column(weights, [training.weight_decay for training in trainings])
-    if kind == "sgd":
-        momentum = column(weights, [training.momentum for training in trainings])
-        return Sgd(weights, weight_decay=decay, momentum=momentum)
-    return Adam(weights, weight_decay=decay, decoupled=kind == "adamw")
+    momentum = column(weights, [training.momentum for training in trainings])
+    rule: Optimiser = (
+        Sgd(weights, weight_decay=decay, momentum=momentum)
+        if kind == "sgd"
+        else Adam(weights, weight_decay=decay, decoupled=kind == "adamw")
+    )
+    some = [training.decayed == "matrices" for training in trainings]
+    if any(some) and matrices is not None:
+        rule.decayed = matrices | ~torch.tensor(some, device=weights.device)[:, None]
+    return rule
 
 
 def column(weights: Tensor, values: Sequence[float]) -> Tensor:

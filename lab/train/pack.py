@@ -41,6 +41,14 @@ class Pack:
             parameter.data = weight.view(parameter.shape)
             parameter.grad = gradient.view(parameter.shape)
 
+    @property
+    def matrices(self) -> Tensor:
+        """[length] bool: which numbers belong to parameters of two or more axes."""
+        row = torch.zeros_like(self.weights[0], dtype=torch.bool)
+        for piece, is_matrix in zip(self.layout.pieces(row), self.layout.is_matrix, strict=True):
+            piece.fill_(is_matrix)
+        return row
+
     def clear(self, active: Tensor) -> None:
         """Set the gradients of active members to zero; those of a frozen one stay as evidence."""
         self.gradients.masked_fill_(active, 0.0)

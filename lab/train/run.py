@@ -59,8 +59,8 @@ class Run:
         self.splits = prepare_splits(dataset, model)
         self.planned_steps = self.training.epochs * len(self.updates(1))
         self.task = task_of(dataset, experiment)
-        self.stopping = Stopping(experiment.stop_run, self.task.goal)
-        self.plateau = Plateau(self.training.plateau_patience, self.training.plateau_factor, self.task.goal)
+        self.stopping = Stopping.of(experiment)
+        self.plateau = Plateau.of(experiment)
         self.learner = Learner.of(experiment, model, self.streams)
         self.pack = Pack([model])
         self.stepper = Stepper(self.pack, [self.learner], self.task, planned_steps=self.planned_steps)
@@ -179,7 +179,7 @@ class Run:
         ratio = self.recorder.summary.epoch_ratio()
         self.past.ratios.append(ratio)
         if self.training.schedule == "plateau":
-            self.stepper.scale[0] = self.plateau.tell(main)
+            self.stepper.scale[0] = self.plateau.tell(scores.get(self.plateau.score, math.nan))
         self._act(self.guard.take())
         if self.why_stopped:
             return "stopped", self.why_stopped

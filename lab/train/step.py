@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from lab.data.batch import Batch, Dataset
 from lab.data.batching import Prepared
 from lab.probes.recorder import Recorder
-from lab.spec.experiment import Experiment
+from lab.spec.experiment import Experiment, Training
 from lab.train.feed import epoch_updates
 from lab.train.learner import Learner
 from lab.train.optim import clip_share, column, optimiser
 from lab.train.pack import Pack
-from lab.train.schedule import rates, stacked
+from lab.train.schedule import momenta, rates, stacked
 from lab.train.streams import Streams
 from lab.train.tasks import Task, task_of
 
@@ -38,6 +38,8 @@ class Seen:
     """Updates that were not made."""
     voids: int = 0
     """Batches that could teach nothing."""
+    clipped: int = 0
+    """Updates whose gradient was scaled down."""
 
 
 class Stepper:
@@ -53,9 +55,11 @@ class Stepper:
         self.recorders: tuple[Recorder, ...] = ()
         trainings = [learner.experiment.training for learner in learners]
         weights = pack.weights
-        self.optimiser = optimiser(trainings, weights)
+        self.optimiser = optimiser(trainings, weights, pack.matrices)
         self.clip = column(weights, [training.clip or math.inf for training in trainings])
         self.rates = stacked([rates(each, planned_steps) for each in trainings]).to(weights.device)
+        self.momenta = self._momenta(trainings, planned_steps)
+        """[steps, K] the momentum of each step; None where it does not change."""
         self.scale = column(weights, [1.0] * len(pack))
         """What a plateau has multiplied the learning rate by."""
         goes_on = [learner.experiment.stop_run.nan == "continue" for learner in learners]
@@ -72,10 +76,18 @@ class Stepper:
         """The gradient norms of the last step before clipping, [K, 1]."""
         self.loss_sum = torch.zeros_like(self.scale)
         self.bad_loss = torch.zeros_like(self.scale)
-        self.bad_step, self.skipped, self.voids = torch.zeros(
-            (3, len(pack), 1), dtype=torch.int64, device=weights.device
+        self.bad_step, self.skipped, self.voids, self.clipped = torch.zeros(
+            (4, len(pack), 1), dtype=torch.int64, device=weights.device
         )
         self.bad_step -= 1
+
+    def _momenta(self, trainings: Sequence[Training], planned_steps: int) -> Tensor | None:
+        cycles = [momenta(each, planned_steps) for each in trainings]
+        if all(each is None for each in cycles):
+            return None
+        still = self.optimiser.momentum.cpu()
+        tables = [still[at] if each is None else each for at, each in enumerate(cycles)]
+        return stacked(tables).to(self.pack.weights.device)
 
     def step(self, step: int, batches: Sequence[Sequence[Batch]]) -> None:
         """One update of every member from its own batches."""
@@ -115,8 +127,11 @@ class Stepper:
     def _move(self, step: int) -> None:
         norms = self.norms = self.pack.norms()
         share = clip_share(norms, self.clip).to(norms.dtype)
+        self.clipped += share < 1
         go = self.active & norms.isfinite() & self.losses.isfinite()
         self.lr = self.scale * self.rates[min(step, len(self.rates) - 1)][:, None]
+        if self.momenta is not None:
+            self.optimiser.momentum = self.momenta[min(step, len(self.momenta) - 1)][:, None]
         self.optimiser.step(torch.where(go, self.pack.gradients * share, 0.0), self.lr, go)
         self._note(step, go)
         for member, recorder in enumerate(self.recorders):
@@ -139,9 +154,10 @@ class Stepper:
 
     def read(self, member: int) -> Seen:
         """Wait for the device, and tell what it has seen of a member."""
-        told = (self.loss_sum, self.lr, self.active, self.bad_step, self.bad_loss, self.skipped, self.voids)
-        total, lr, active, step, loss, skipped, voids = torch.cat([each[member] for each in told]).tolist()
-        return Seen(total, lr, bool(active), int(step), loss, int(skipped), int(voids))
+        told = (self.loss_sum, self.lr, self.active, self.bad_step, self.bad_loss)
+        counts = (self.skipped, self.voids, self.clipped)
+        total, lr, active, step, loss, *counted = torch.cat([each[member] for each in (*told, *counts)]).tolist()
+        return Seen(total, lr, bool(active), int(step), loss, *map(int, counted))
 
     def state(self) -> dict[str, Tensor]:
         """The tensors a checkpoint must hold; loading copies into them."""
@@ -153,6 +169,7 @@ class Stepper:
             "bad_loss": self.bad_loss,
             "skipped": self.skipped,
             "voids": self.voids,
+            "clipped": self.clipped,
             **moments,
             **{
                 f"buffer.{member}.{name}": buffer

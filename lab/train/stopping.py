@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from lab.spec.experiment import StopRun
+from lab.spec.experiment import Experiment, StopRun
+from lab.spec.tasks import TASKS
 from lab.train.schedule import Goal
 
 SIGNS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
@@ -17,14 +18,20 @@ SIGNS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.l
 
 @dataclass
 class Stopping:
-    """Watches the main validation score and the grad/weight ratio, epoch by epoch."""
+    """Watches a validation score, mostly the main one, and the grad/weight ratio, epoch by epoch."""
 
     stop: StopRun
     goal: Goal
+    """Of the score that is watched."""
     best: float = math.nan
     waited: int = 0
     beyond: int = 0
     reached: int = 0
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> Stopping:
+        """What an experiment states."""
+        return cls(experiment.stop_run, TASKS[experiment.dataset.task].goal_of(watched(experiment)))
 
     @property
     def needs_ratio(self) -> bool:
@@ -38,7 +45,9 @@ class Stopping:
         if self._is_beyond(ratio):
             said = f"grad/weight of the matrices was {ratio:.3g} in the last epoch"
             return "stopped", f"{said}, {self.stop.grad_weight_ratio}"
-        ends = (self._is_flat(score), self._is_reached(scores or {}))
+        told = scores or {}
+        flat = self._is_flat(told.get(self.stop.watched, math.nan) if self.stop.watched else score)
+        ends = (flat, self._is_reached(told))
         return ("done", "") if any(ends) else None
 
     def _is_beyond(self, ratio: float) -> bool:
@@ -72,3 +81,14 @@ class Stopping:
     def state(self) -> dict[str, Any]:
         """What a checkpoint must hold."""
         return {key: value for key, value in asdict(self).items() if key in ("best", "waited", "beyond", "reached")}
+
+
+def watched(experiment: Experiment) -> str:
+    """The score whose best epoch matters: the one that stopping names, or the main one on the validation graphs."""
+    return experiment.stop_run.watched or f"valid.{TASKS[experiment.dataset.task].main}"
+
+
+def best_epoch(scores: Sequence[float], goal: Goal) -> int | None:
+    """The place of the best of an epoch's scores, the first of equals; None where none is a number."""
+    told = [(score if goal == "max" else -score, -place) for place, score in enumerate(scores) if math.isfinite(score)]
+    return -max(told)[1] if told else None

@@ -37,6 +37,22 @@ def test_a_trial_leaves_one_value_an_epoch_of_every_score() -> None:
     assert all(outcome.scores[cost] > 0 for cost in outcome.scores if cost.startswith("cost."))
 
 
+def test_the_best_epoch_is_reported_where_that_is_asked_for() -> None:
+    plain = run(experiment(training={"epochs": 6, "lr": 0.1}))
+    best = run(experiment(training={"epochs": 6, "lr": 0.1}, stop_run={"restore_best": True}))
+    assert plain.history["valid.acc"] == best.history["valid.acc"]
+    place = best.history["valid.acc"].index(max(best.history["valid.acc"]))
+    assert place != 5
+    assert best.scores["course.reported_epoch"] == place + 1
+    assert best.scores["test.acc"] == best.history["test.acc"][place]
+    assert plain.scores["test.acc"] == plain.history["test.acc"][-1]
+
+
+def test_the_share_of_clipped_updates_is_told() -> None:
+    shares = [run(experiment(training={"clip": clip})).scores["course.clipped"] for clip in (1e-6, 1e6, None)]
+    assert shares == [1.0, 0.0, 0.0]
+
+
 def test_training_learns_what_degree_tells() -> None:
     outcome = run(experiment(LOGREG, training={"epochs": 30, "lr": 0.1}))
     assert outcome.history["train.loss"][-1] < outcome.history["train.loss"][0] - 0.02

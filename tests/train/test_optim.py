@@ -59,6 +59,47 @@ def test_every_member_moves_as_torch_moves_it(name: str, decay: float) -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
+def test_what_is_no_matrix_may_be_spared_from_decay(name: str) -> None:
+    said = {"optimizer": name, "lr": 1e-2, "weight_decay": 0.1, "momentum": 0.9}
+    trainings = [Training.model_validate(said | {"decayed": which}) for which in ("matrices", "all")]
+    weights, is_matrix = started(2), torch.arange(LENGTH) < 20
+    rule = optimiser(trainings, weights, is_matrix)
+    alone = [torch.nn.Parameter(weights[0, :20].clone()), torch.nn.Parameter(weights[0, 20:].clone())]
+    both = torch.nn.Parameter(weights[1].clone())
+    make, extra = RULES[name]
+    groups = [{"params": alone[:1], "weight_decay": 0.1}, {"params": alone[1:], "weight_decay": 0.0}]
+    theirs = make(groups, lr=1e-2, **extra), make([both], lr=1e-2, weight_decay=0.1, **extra)
+    for gradient in gradients(2):
+        rule.step(gradient, column(weights, [1e-2] * 2), torch.ones(2, 1, dtype=torch.bool))
+        alone[0].grad, alone[1].grad, both.grad = (
+            gradient[0, :20].clone(),
+            gradient[0, 20:].clone(),
+            gradient[1].clone(),
+        )
+        for each in theirs:
+            each.step()
+    expected = torch.stack([torch.cat([each.detach() for each in alone]), both.detach()])
+    torch.testing.assert_close(weights, expected, rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_momentum_may_change_from_step_to_step_as_in_torch(name: str) -> None:
+    weights = started(1)
+    rule = optimiser([Training.model_validate({"optimizer": name, "weight_decay": 0.0})], weights)
+    alone = torch.nn.Parameter(weights[0].clone())
+    make, extra = RULES[name]
+    theirs = make([alone], lr=1e-2, weight_decay=0.0, **extra)
+    for at, gradient in enumerate(gradients(1)):
+        momentum = 0.95 - 0.1 * at / STEPS
+        theirs.param_groups[0] |= {"momentum": momentum} if name == "sgd" else {"betas": (momentum, 0.999)}
+        rule.momentum = column(weights, [momentum])
+        rule.step(gradient, column(weights, [1e-2]), torch.tensor([[True]]))
+        alone.grad = gradient[0].clone()
+        theirs.step()
+    torch.testing.assert_close(weights[0], alone.detach(), rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", RULES)
 def test_a_member_that_stays_keeps_every_bit_and_the_others_do_not_notice(name: str) -> None:
     trainings = [Training(optimizer=name, lr=1e-2, weight_decay=0.1, momentum=0.9)] * 3  # type: ignore[arg-type]
     both, without = started(3), started(3)[[0, 2]]

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from lab.spec.experiment import Experiment, StopRun
-from lab.train.stopping import Stopping
+from lab.train.stopping import Stopping, best_epoch, watched
 
 
 def test_without_rules_nothing_ends_a_run() -> None:
@@ -29,6 +29,31 @@ def test_patience_knows_that_errors_are_to_fall() -> None:
 def test_a_score_that_is_never_told_runs_out_of_patience() -> None:
     stopping = Stopping(StopRun(plateau="2 epochs"), "max")
     assert [stopping.tell(math.nan, math.nan) for _ in range(2)] == [None, ("done", "")]
+
+
+PATTERN = {"dataset": {"kind": "pattern"}, "model": {"kind": "gin"}}
+
+
+def test_patience_may_watch_another_score_whose_goal_it_knows() -> None:
+    said = Experiment.model_validate(PATTERN | {"stop_run": {"plateau": "2 epochs of valid.loss"}})
+    stopping = Stopping.of(said)
+    assert (stopping.goal, watched(said)) == ("min", "valid.loss")
+    told = [stopping.tell(0.5 + loss, math.nan, {"valid.loss": loss}) for loss in (3.0, 2.0, 2.5, 2.5)]
+    assert told == [None, None, None, ("done", "")]
+    assert Stopping.of(Experiment.model_validate(PATTERN)).goal == "max"
+
+
+def test_the_best_epoch_is_the_first_of_equals_and_none_where_nothing_is_a_number() -> None:
+    assert best_epoch((0.5, 0.9, math.nan, 0.9), "max") == 1
+    assert best_epoch((3.0, 2.0, 2.0), "min") == 1
+    assert best_epoch((math.nan,), "max") is None
+    assert best_epoch((), "max") is None
+
+
+@pytest.mark.parametrize("plateau", ["3 epochs of valid.mae", "3 epochs of cost.seconds", "3 epochs of loss"])
+def test_patience_with_a_score_there_is_not_is_refused(plateau: str) -> None:
+    with pytest.raises(ValueError, match=r"is no score|write it like"):
+        Experiment.model_validate(PATTERN | {"stop_run": {"plateau": plateau}})
 
 
 @pytest.mark.parametrize(

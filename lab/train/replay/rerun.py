@@ -52,7 +52,7 @@ class Rerun:
         self.epoch_steps = len(self.updates(1))
         self.planned_steps = self.training.epochs * self.epoch_steps
         self.stepper = self._stepper(Learner.of(member.experiment, model, self.streams))
-        self.plateau = Plateau(self.training.plateau_patience, self.training.plateau_factor, self.task.goal)
+        self.plateau = Plateau.of(member.experiment)
         self.log = Log(self.stepper)
         self.learner.model.train()
 
@@ -110,8 +110,7 @@ class Rerun:
         """What the end of an epoch changes for the steps that follow."""
         if self.training.schedule == "plateau":
             told = score(self.learner, {"valid": self.splits["valid"]}, self.task)
-            main = told.scores.get(f"valid.{self.task.main}", math.nan)
-            self.stepper.scale[0] = self.plateau.tell(main)
+            self.stepper.scale[0] = self.plateau.tell(told.scores.get(self.plateau.score, math.nan))
 
 
 @contextmanager
@@ -125,10 +124,10 @@ def arithmetic(member: Member, device: torch.device) -> Iterator[None]:
 
 @torch.no_grad()
 def load(stepper: Stepper, state: State) -> None:
-    """Bring a stepper to a state, which may be of another precision."""
-    live = stepper.state()
-    for name, tensor in live.items():
-        tensor.copy_(state[name])
+    """Bring a stepper to a state, which may be of another precision; what older ones did not count starts at 0."""
+    for name, tensor in stepper.state().items():
+        if name in state or name != "clipped":
+            tensor.copy_(state[name])
     stepper.active.fill_(True)
 
 

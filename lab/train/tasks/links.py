@@ -69,6 +69,11 @@ class PredictLinks(GatheringTask):
         return "upper" if is_symmetric(self.dataset.splits["train"]) else "offdiag"
 
     @property
+    def has_ceiling(self) -> bool:
+        """Whether the best possible score of the entries that are scored is known."""
+        return BEST in self.dataset.lines and self.scored != "full"
+
+    @property
     def _ratio(self) -> float:
         """How many entries without a link the training data have for every one with it."""
         if self.training.focal.pos_weight not in ("train_constant", "sqrt_train"):
@@ -132,7 +137,8 @@ class PredictLinks(GatheringTask):
                 self._refuse_single(name, cut[name])
                 told[name] = self._told(own, cut[name], ahead.get("valid") or Thresholds.of(cut[name]))
             else:
-                told[name] = dict.fromkeys((score for score in SCORES if score not in ("loss", "skill")), math.nan)
+                known = SCORES.keys() - {"loss"} - (set() if self.has_ceiling else {"skill"})
+                told[name] = dict.fromkeys(known, math.nan)
         return told
 
     def _answers(self, said: Tensor, links: Tensor, last: Tensor) -> Answers:
@@ -143,7 +149,7 @@ class PredictLinks(GatheringTask):
         told = of_ranking(cut, thresholds) | of_graphs(cut, undefined=undefined) | of_chances(cut)
         told |= of_sums(own, cut, diagonal=self.scored == "full")
         told |= of_changes(cut) | documented(own)
-        if BEST in self.dataset.lines and self.scored != "full":
+        if self.has_ceiling:
             told["skill"] = skill(cut, self.dataset.lines[BEST])
         if undefined == 0.0:
             told |= {name: 0.0 for name in ("auc", "ap", "doc_auc") if math.isnan(told[name])}
