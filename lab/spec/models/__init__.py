@@ -11,6 +11,7 @@ from lab.spec.models.gman_graphlevel import GmanGraphlevel
 from lab.spec.models.gps import Gps
 from lab.spec.models.graph_transformer import GraphTransformer
 from lab.spec.models.grit import Grit
+from lab.spec.models.joint_encoder import JointEncoder
 from lab.spec.models.latent_seq2seq import LatentSeq2Seq
 from lab.spec.models.link_baseline import LinkBaseline
 from lab.spec.models.model import ModelSpec
@@ -30,6 +31,7 @@ __all__ = [
     "Gps",
     "GraphTransformer",
     "Grit",
+    "JointEncoder",
     "LatentSeq2Seq",
     "LinkBaseline",
     "ModelSpec",
