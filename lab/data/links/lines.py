@@ -39,7 +39,7 @@ class Windows:
 
 
 def link_lines(dataset: Dataset) -> dict[str, float]:
-    """AUC and AP of simple forecasts on the test windows, ties broken at random."""
+    """AUC and AP of simple forecasts on the test windows, ties broken at random; none where nothing can be ranked."""
     train = gathered(dataset.splits["train"], len(dataset.splits["train"]))
     test = gathered(dataset.splits["test"], MOST_WINDOWS)
     pairs = asked_pairs(test.next)
@@ -49,7 +49,7 @@ def link_lines(dataset: Dataset) -> dict[str, float]:
         scores = at(every, pairs)
         auc, ap = of_order(scores, links)
         told |= {f"auc: {name}": auc, f"ap: {name}": ap, f"auc_macro: {name}": auc_by_graph(scores, links)}
-    return told
+    return {name: value for name, value in told.items() if not np.isnan(value)}
 
 
 def forecasts(train: Windows, test: Windows, pairs: Pairs) -> Iterator[tuple[str, Numbers]]:

@@ -35,12 +35,11 @@ def mobility(spec: Mobility, seed: int) -> Dataset:
     record = read(spec.path)
     days, regions = record.cases.shape
     parts = spec.parts(days)
-    x = features(spec, record, last=parts["train"][1])[None]
+    x = torch.from_numpy(features(spec, record, last=parts["train"][1]))[None]
     links = torch.from_numpy((record.moves > 0).astype(np.uint8)[None])
     graphs = links if spec.weights == "none" else _weighted(spec.weights, record.moves, parts["train"][1])
     splits = {
-        name: WindowSplit(torch.from_numpy(x), graphs, links, _starts(*part, spec.window), spec.window)
-        for name, part in parts.items()
+        name: WindowSplit(x, graphs, links, _starts(*part, spec.window), spec.window) for name, part in parts.items()
     }
     return Dataset(Shape(nodes=regions, features=x.shape[3], window=spec.window), splits, spec.task)
 
@@ -107,7 +106,7 @@ def _weighted(weights: EdgeWeights, moves: Numbers, last: int) -> torch.Tensor:
 
 
 def _starts(first: int, behind: int, window: int) -> torch.Tensor:
-    firsts = torch.arange(first, behind - window)
+    firsts = torch.arange(first, max(first, behind - window))
     if not len(firsts):
         raise LabError(
             f"a part of {behind - first} days has no window of {window} days and one behind it",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.data.batch import Dataset
-from lab.data.links.features import block_features
+from lab.data.links.features import CODE, block_features
 from lab.data.links.frames import Frames, Graphs, to_dataset, window_starts
 from lab.data.links.streams import Random, stream
 from lab.spec.datasets.links import PsbmLinks
@@ -21,17 +21,26 @@ SPREAD = 2.0
 
 
 def psbm_links(spec: PsbmLinks, seed: int) -> Dataset:
-    """Sequences of a persistent block model, those of each split from random numbers of its own."""
+    """Sequences of a persistent block model, and windows over them."""
+    labels, adjacency = sequences(spec, seed)
+    x = block_features(spec, adjacency, labels, _noise(spec, seed))
+    return to_dataset(Frames(x, adjacency), spec, window_starts(spec, seed))
+
+
+def sequences(spec: PsbmLinks, seed: int) -> tuple[Labels, Graphs]:
+    """Labels [sequences, frames, nodes] and graphs [sequences, frames, nodes, nodes], split after split."""
     drawn = [_Sequences(spec, seed, name, count).draw() for name, count in spec.sequences().items()]
     labels, adjacency = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
-    noise = np.concatenate(
-        [
-            stream(seed, "features", name).standard_normal((spec.length, count, spec.nodes, 4)).swapaxes(0, 1)
-            for name, count in spec.sequences().items()
-        ]
-    )
-    x = block_features(spec, adjacency, labels, noise)
-    return to_dataset(Frames(x, adjacency), spec, window_starts(spec, seed))
+    return labels, adjacency
+
+
+def _noise(spec: PsbmLinks, seed: int) -> Chances:
+    """What blurs the codes of communities, [sequences, frames, nodes, numbers of a code]."""
+    told = [
+        stream(seed, "features", name).standard_normal((spec.length, count, spec.nodes, CODE)).swapaxes(0, 1)
+        for name, count in spec.sequences().items()
+    ]
+    return np.concatenate(told)
 
 
 @dataclass(frozen=True)

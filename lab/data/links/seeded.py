@@ -18,15 +18,19 @@ from lab.spec.datasets.links import SeededRandomGraphs
 
 def seeded_random_graphs(spec: SeededRandomGraphs, seed: int) -> Dataset:
     """Random graphs under laws that change now and then, with features scaled as the spec says."""
-    adjacency = np.concatenate(list(_sequences(spec, seed)))
+    adjacency = sequences(spec, seed)
     starts = window_starts(spec, seed)
     raw = frame_features(spec.features, spec.embedding_sign, adjacency)
     x = scaled(spec.feature_scaling, raw, training_frames(spec, starts["train"]))
     return to_dataset(Frames(x, adjacency), spec, starts)
 
 
-def _sequences(spec: SeededRandomGraphs, seed: int) -> Iterator[Graphs]:
-    """[1, frames, nodes, nodes] each."""
+def sequences(spec: SeededRandomGraphs, seed: int) -> Graphs:
+    """Graphs [sequences, frames, nodes, nodes], split after split."""
+    return np.stack(list(_each(spec, seed)))
+
+
+def _each(spec: SeededRandomGraphs, seed: int) -> Iterator[Graphs]:
     for name, count in spec.sequences().items():
         laws, fresh = stream(seed, "laws", name), stream(seed, "frames", name)
         for at in range(count):
@@ -35,7 +39,7 @@ def _sequences(spec: SeededRandomGraphs, seed: int) -> Iterator[Graphs]:
             tables = np.split(_tables(spec, family, lengths, fresh), np.cumsum(lengths)[:-1])
             told = zip(_laws(family, len(lengths), laws), tables, strict=True)
             parts = [drawn(family, law, table) for law, table in told]
-            yield np.concatenate(parts)[None]
+            yield np.concatenate(parts)
 
 
 def _family(spec: SeededRandomGraphs, at: int) -> Named:
