@@ -266,6 +266,31 @@ def test_what_goes_wrong_inside_is_not_swallowed():
         small().build(SMALL)(windows(shape=replace(SMALL, window=44)))
 
 
+@pytest.mark.parametrize("layout", ["dense", "edge"])
+@pytest.mark.parametrize("options", [{}, {"levels": 2}, {"structure": "given"}, {"transitions": 1}])
+def test_the_learned_graph_tells_what_each_target_hears_of_each_wave(options, layout):
+    model, batch = drawn(small(layout=layout, **options)).eval(), windows()
+    told = model.learned_graph(batch)
+    assert told.shape == (4, SMALL.nodes, SMALL.nodes)
+    assert not told[:, :WAVES].any()
+    assert not told[:, :, WAVES:].any()
+    heard = told[:, WAVES:, :WAVES]
+    if "structure" in options:  # paths lead along edges of the data only, from row to column
+        known = batch.adjacency[0, :WAVES, WAVES:].t() != 0
+        assert not heard[:, ~known].any()
+    else:
+        torch.testing.assert_close(heard.sum(-1), torch.ones(4, TARGETS), atol=1e-5, rtol=0)
+    assert not any(module._forward_hooks for module in model.modules()), "nobody keeps looking"
+
+
+def test_series_without_drivers_are_waves_and_targets_at_once():
+    shape = replace(SMALL, drivers=0)
+    model, batch = drawn(small(), shape).eval(), windows(shape=shape)
+    assert model(batch).shape == (4, 12, SMALL.nodes, 9)
+    assert (model.learned_graph(batch) > 0).all()
+    assert not drawn(small(graph_attention=False), shape).learned_graph(batch).any()
+
+
 def test_clearing_what_is_kept_changes_nothing_and_so_does_not_keeping_it():
     options = {"structural_encoding": "laplacian", "graph_encoding": True}
     model, batch = drawn(small(**options)).eval(), windows()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -45,8 +46,12 @@ class CoarseWaves(nn.Module):
 
     def forward(self, waves: Tensor) -> Tensor:
         """[graphs, tokens, coarse, width] from [graphs, tokens, waves, width]."""
+        return self.shares().t() @ waves
+
+    def shares(self) -> Tensor:
+        """[waves, coarse]: what each coarse wave is made of, summing to 1."""
         shares = self.assign.softmax(1)
-        return (shares / shares.sum(0)).t() @ waves
+        return shares / shares.sum(0)
 
 
 def coarse(waves: int) -> int:
@@ -73,6 +78,16 @@ class Graph(nn.Module):
         self.read_dropout, self.tell_dropout = dropout(spec.dropout), dropout(spec.dropout)
         self.back_tell_dropout = dropout(spec.dropout if goes_back else 0.0)
         self.back_read_dropout = dropout(spec.dropout if goes_back else 0.0)
+
+    def paths(self, seen: Mapping[nn.Module, Tensor], graphs: int) -> Tensor:
+        """How much each target heard of each wave, [graphs, targets, waves], from the mean weights of hops."""
+        waves, transitions, targets = self.counts
+        reads = seen.get(self.reads, self.reads.out.weight.new_ones(graphs, transitions, 1))
+        if self.coarse is not None:
+            reads = reads[..., :waves] + reads[..., waves:] @ self.coarse.shares().t()
+        if self.tells in seen:
+            return seen[self.tells] @ reads
+        return reads if transitions == targets else reads.expand(-1, targets, -1)
 
     def forward(self, z: Tensor, graph: TripartiteGraph) -> Tensor:
         """Update [graphs, nodes, tokens, width]."""

@@ -102,8 +102,18 @@ class GraphHop(nn.Module):
             logits = logits + self.gate(*ends)
         open_edges = allowed.flatten(2).index_select(2, at)[..., None]
         weights = _softmax_by(destination, logits, open_edges, count)
+        if self.weights.is_watched:
+            self._show(weights, at, allowed)
         heard: Tensor = (weights[..., None] * value).flatten(3)
         return heard.new_zeros(a.shape).index_add(2, destination, heard)
+
+    def _show(self, weights: Tensor, at: Tensor, allowed: Tensor) -> None:
+        """Put the weights [graphs, tokens, edges, heads] of edges where they belong, for whoever looks."""
+        rows, columns = allowed.shape[2:]
+        flat = weights.detach().transpose(2, 3).flatten(0, 1)
+        whole = flat.new_zeros(*flat.shape[:2], rows * columns).index_copy(2, at, flat)
+        readable = allowed.expand(*weights.shape[:2], -1, -1).flatten(0, 1)
+        self.weights(whole.view(*whole.shape[:2], rows, columns), readable[:, None])
 
 
 class OnlySource(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
@@ -12,6 +13,7 @@ from lab.zoo.footprint import MemoryStats, memory_stats
 from lab.zoo.pgat.block import Block
 from lab.zoo.pgat.embedding import NodePlaces, SeriesEmbedding, time_table
 from lab.zoo.pgat.graph import TripartiteGraph
+from lab.zoo.pgat.paths import mean_paths, weights_seen
 from lab.zoo.pgat.readout import Head, Readout
 
 
@@ -58,6 +60,18 @@ class Pgat(nn.Module):
         graph = TripartiteGraph.given(adjacency, self.shape.drivers)
         told = {} if self.node_places is None else self.node_places.read(graph)
         return {"reads": graph.reads, "tells": graph.tells, **told}
+
+    @torch.no_grad()
+    def learned_graph(self, batch: Batch) -> Tensor:
+        """[graphs, nodes, nodes]: how much node i hears of node j, on the paths from waves to targets."""
+        graphs, nodes, drivers = len(batch.x), self.shape.nodes, self.shape.drivers
+        with weights_seen(self.blocks, graphs) as seen:
+            self(batch)
+        told = batch.x.new_zeros(graphs, nodes, nodes)
+        paths = mean_paths(self.blocks, seen, graphs)
+        if paths is not None:
+            told[:, drivers:, : drivers or nodes] = paths
+        return told
 
     def memory_stats(self, batch: Batch) -> MemoryStats:
         """What a step on this batch keeps and holds."""
