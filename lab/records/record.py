@@ -61,7 +61,7 @@ class Record:
     scores: Mapping[str, float] = field(default_factory=dict)
     """Costs, and the scores of the last epoch."""
     findings: tuple[Finding, ...] = ()
-    memory: StepMemory = StepMemory()
+    memory: StepMemory = field(default_factory=StepMemory)
     """What one of its steps holds."""
     seconds: float = 0.0
     origin: Origin = field(default_factory=Origin)

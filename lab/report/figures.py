@@ -239,6 +239,8 @@ def cost_name(name: str) -> str:
         "cost.seconds": "seconds a run",
         "cost.step_ms": "milliseconds a step",
         "cost.peak_mb": "peak memory, MB",
+        "cost.saved_mb": "kept for the backward pass, MB",
+        "cost.rss_mb": "peak memory of the process, MB",
         "cost.params": "parameters",
     }
     return known.get(name, name.removeprefix("cost."))

@@ -219,6 +219,7 @@ def _recorded(record: Record, outcome: Outcome) -> Record:
         history=outcome.history,
         scores=outcome.scores,
         findings=tuple(outcome.findings),
+        memory=outcome.memory,
         seconds=outcome.seconds,
         error=outcome.error,
         traceback=outcome.traceback,

@@ -12,7 +12,9 @@ SPLITS = ("train", "valid", "test")
 COSTS = {
     "cost.seconds": "wall-clock seconds of the trial",
     "cost.step_ms": "milliseconds of a training step",
-    "cost.peak_mb": "peak memory in megabytes",
+    "cost.peak_mb": "peak memory in megabytes: of the accelerator over the run, or of one step's tensors on a CPU",
+    "cost.saved_mb": "megabytes that one step keeps from its forward for its backward pass",
+    "cost.rss_mb": "peak resident memory of the process in megabytes",
     "cost.params": "trainable parameters",
 }
 COURSE = {
@@ -21,6 +23,8 @@ COURSE = {
     "course.epochs": "epochs that were trained",
     "course.clipped": "share of the updates whose gradient was scaled down to `clip`",
     "course.skipped": "share of the updates that were not made, their loss or gradient not being finite",
+    "course.dead_params": "parameter tensors that one step gives no gradient at all",
+    "course.zero_params": "parameter tensors whose gradient of one step is zero everywhere",
     "course.reported_epoch": "the best epoch, where `restore_best` reports the scores of that one",
     "course.grad_weight": "median over the epochs of the median grad/weight of the matrices; needs the gradient probe",
 }

@@ -20,6 +20,7 @@ from lab.train.course import course_of
 from lab.train.member import Member, Outcome, Watcher
 from lab.train.memory import Peak
 from lab.train.run import Ending, Run
+from lab.train.step_memory import Weighed
 from lab.train.stopping import best_epoch, watched
 
 __all__ = ["Member", "Outcome", "Watcher", "train"]
@@ -53,7 +54,8 @@ def train(
             ending, trace = _failure(problem)
             if run is not None and trace:
                 run.flight.freeze("crash", Finding("crash", "run", run.past.step, "fatal", says=ending[1]))
-        outcomes.append(_outcome(run, ending, trace=trace, peak_mb=peak.megabytes()))
+        weighed = Weighed.of(run, peak, ending[0])
+        outcomes.append(_outcome(run, ending, trace=trace, weighed=weighed))
     return outcomes
 
 
@@ -102,14 +104,14 @@ def _reported(run: Run, history: Mapping[str, Sequence[float]]) -> dict[str, flo
     return scores if place is None else scores | {"course.reported_epoch": told["epoch"]}
 
 
-def _outcome(run: Run | None, ending: Ending, *, trace: str, peak_mb: float) -> Outcome:
-    status, error = ending
+def _outcome(run: Run | None, ending: Ending, *, trace: str, weighed: Weighed) -> Outcome:
+    status, error = ending[0], "; ".join(each for each in (ending[1], weighed.why) if each)
     if run is None:
-        return Outcome(status, {}, {"cost.peak_mb": peak_mb}, (), None, 0.0, error, trace)
+        return Outcome(status, {}, weighed.scores, (), None, 0.0, error, trace)
     history = {name: tuple(values) for name, values in run.past.history.items()}
     scores = _reported(run, history)
     scores |= course_of(history, run.past.ratios, main=run.task.main, goal=run.task.goal)
-    scores |= {"cost.seconds": run.seconds, "cost.peak_mb": peak_mb}
+    scores |= {"cost.seconds": weighed.seconds, **weighed.scores}
     if run.past.step:
         seen = run.seen
         scores |= {"course.clipped": seen.clipped / run.past.step, "course.skipped": seen.skipped / run.past.step}
@@ -118,4 +120,15 @@ def _outcome(run: Run | None, ending: Ending, *, trace: str, peak_mb: float) -> 
         scores["cost.step_ms"] = median(run.past.step_ms)
     findings = run.conclude()
     readings = run.readings()
-    return Outcome(status, history, scores, findings, readings, run.seconds, error, trace, run.from_epoch)
+    return Outcome(
+        status=status,
+        history=history,
+        scores=scores,
+        findings=findings,
+        readings=readings,
+        seconds=weighed.seconds,
+        error=error,
+        traceback=trace,
+        from_epoch=run.from_epoch,
+        memory=weighed.memory,
+    )

@@ -9,6 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from lab.records.record import Status
+from lab.records.step_memory import StepMemory
 from lab.spec.experiment import Experiment
 from lab.spec.rules import Finding
 from lab.spec.spec import digest
@@ -64,6 +65,8 @@ class Outcome:
     traceback: str = ""
     from_epoch: int = 0
     """Epochs that an earlier process had trained."""
+    memory: StepMemory = field(default_factory=StepMemory)
+    """What one step holds."""
 
 
 @dataclass

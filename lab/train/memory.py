@@ -1,4 +1,4 @@
-"""The peak memory of a run: of the accelerator where there is one, else of this process."""
+"""The peak memory of a run: of the accelerator where there is one, and of this process."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ class Peak:
         self.device = device
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-        else:
-            # Linux forgets the process's old mark on request; elsewhere the mark is that of its whole life.
-            with contextlib.suppress(OSError):
-                Path("/proc/self/clear_refs").write_text("5")
+        # Linux forgets the process's old mark on request; elsewhere the mark is that of its whole life.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
 
-    def megabytes(self) -> float:
-        """The most memory held at once since then."""
-        if self.device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self.device) / MEGABYTE
+    def of_device(self) -> float | None:
+        """The most megabytes held at once on the accelerator since then; None on a CPU."""
+        return torch.cuda.max_memory_allocated(self.device) / MEGABYTE if self.device.type == "cuda" else None
+
+    def resident(self) -> float:
+        """The most megabytes of the process held at once since then."""
         with contextlib.suppress(OSError, StopIteration):
             lines = Path("/proc/self/status").read_text().splitlines()
             return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024

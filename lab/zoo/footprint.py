@@ -39,23 +39,27 @@ class MemoryStats:
     """The modules that keep most, largest first; what inner modules keep is theirs."""
     peak_bytes: int
     """Most that is alive at once of what the step makes."""
+    timeline: tuple[tuple[str, str, int], ...]
+    """Module by module as the step goes forward and back: its name, which way, and the most alive since the last."""
     dead_parameters: tuple[str, ...]
     """Parameters that get no gradient at all."""
     zero_parameters: tuple[str, ...]
     """Parameters whose gradient is zero everywhere."""
 
 
-def memory_stats(model: nn.Module, batch: Batch, loss: Loss | None = None) -> MemoryStats:
+def memory_stats(
+    model: nn.Module, batch: Batch, loss: Loss | None = None, *, forward: Callable[[Batch], Tensor] | None = None
+) -> MemoryStats:
     """Take one step forward and back, and count; weights, gradients, statistics and chance stay as they are.
 
-    Without a loss the mean square of the outputs stands for it.
+    Without a loss the mean square of the outputs stands for it; `forward` is how the model is called, if not plainly.
     """
     learning = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     known = [*model.parameters(), *model.buffers(), batch.x, batch.adjacency, batch.mask, batch.y]
-    saved, live = Saved(model), Live([*known, *batch.extra.values()])
+    saved, live = Saved(model), Timeline(model, [*known, *batch.extra.values()])
     with _unchanged(model), live:
-        with saved.watching():
-            told = model(batch)
+        with saved.watching(), live.watching():
+            told = (forward or model)(batch)
             cost = told.float().square().mean() if loss is None else loss(told, batch)
         gradients = torch.autograd.grad(cost, list(learning.values()), allow_unused=True)
     found = dict(zip(learning, gradients, strict=True))
@@ -66,6 +70,7 @@ def memory_stats(model: nn.Module, batch: Batch, loss: Loss | None = None) -> Me
         saved_bytes=saved.by_module.total(),
         saved_by_module=tuple(saved.by_module.most_common(LARGEST)),
         peak_bytes=live.peak,
+        timeline=tuple(live.points),
         dead_parameters=tuple(name for name, each in found.items() if each is None),
         zero_parameters=tuple(name for name, each in found.items() if each is not None and not bool(each.any())),
     )
@@ -134,6 +139,42 @@ class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _free(self, place: int, size: int) -> None:
         self._alive.discard(place)
         self.now -= size
+
+
+class Timeline(Live):  # type: ignore[no-untyped-call]
+    """Notes what is alive each time a module is through, on the way forward and on the way back."""
+
+    def __init__(self, model: nn.Module, known: Iterable[Tensor]) -> None:
+        super().__init__(known)
+        self.points: list[tuple[str, str, int]] = []
+        self._names = {module: name or "the model" for name, module in model.named_modules()}
+        self._most = 0
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Note the modules that run inside, and their way back whenever that is."""
+        handle = register_module_forward_hook(self._leave)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def _leave(self, module: nn.Module, _: object, out: object) -> None:
+        name = self._names.get(module)
+        if name is None:
+            return
+        self._note(name, "forward")
+        for leaf in tree_leaves(out):
+            if isinstance(leaf, Tensor) and leaf.requires_grad:
+                leaf.register_hook(lambda _: self._note(name, "backward"))  # type: ignore[no-untyped-call]
+
+    def _note(self, name: str, way: str) -> None:
+        self.points.append((name, way, self._most))
+        self._most = self.now
+
+    def _count(self, tensor: Tensor) -> None:
+        super()._count(tensor)
+        self._most = max(self._most, self.now)
 
 
 def _place(tensor: Tensor) -> int:

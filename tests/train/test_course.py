@@ -24,7 +24,7 @@ def test_the_notes_example_flips_twice() -> None:
     assert told["course.largest_fall"] == pytest.approx(0.123)
     assert told["course.epochs"] == 3
     assert told["course.grad_weight"] == 0.2
-    counted = {"course.clipped", "course.skipped", "course.reported_epoch"}
+    counted = {"course.clipped", "course.skipped", "course.reported_epoch", "course.dead_params", "course.zero_params"}
     assert set(told) == set(COURSE) - counted
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lab.data.batch import Batch, Dataset
 from lab.spec.models import Gin
+from lab.spec.tasks import COSTS
 from lab.train.loop import Member, train
 from lab.zoo.gin import Gin as GinModel
 
@@ -33,8 +34,10 @@ def test_a_trial_leaves_one_value_an_epoch_of_every_score() -> None:
     assert wanted <= outcome.history.keys()
     assert outcome.history["epoch"] == (1.0, 2.0, 3.0)
     assert outcome.scores["valid.acc"] == outcome.history["valid.acc"][-1]
-    assert {"cost.seconds", "cost.step_ms", "cost.peak_mb", "cost.params"} <= outcome.scores.keys()
-    assert all(outcome.scores[cost] > 0 for cost in outcome.scores if cost.startswith("cost."))
+    costs = {name: value for name, value in outcome.scores.items() if name.startswith("cost.")}
+    assert costs.keys() == COSTS.keys()
+    assert all(value > 0 for value in costs.values())
+    assert outcome.scores["course.dead_params"] == outcome.scores["course.zero_params"] == 0
 
 
 def test_the_best_epoch_is_reported_where_that_is_asked_for() -> None:
