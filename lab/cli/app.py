@@ -30,7 +30,7 @@ app = App(
     help_format="markdown",
 )
 
-for verb in (steps.replay, steps.diff, steps.mark):
+for verb in (steps.replay, steps.diff, steps.movie, steps.mark):
     app.command(verb)
 
 
@@ -231,18 +231,26 @@ def show(
     /,
     *,
     table: Annotated[
-        bool, Parameter(negative=(), help="Of pyramid: the exact table of its walk vectors, instead of its options.")
+        bool,
+        Parameter(
+            negative=(),
+            help="Instead of the options, an exact table: of pyramid its walk vectors, of psbm_links its ceilings.",
+        ),
     ] = False,
     base: Annotated[tuple[int, ...], Parameter(negative=(), help="Bases of that table; 10, 20, 30 and 50.")] = (),
     field: Annotated[tuple[int, ...], Parameter(negative=(), help="Largest powers of it; 1, 2, 4, 9 and 19.")] = (),
     float32: Annotated[
         bool, Parameter(negative=(), help="Compare floats in that table, to see what rounding does.")
     ] = False,
-    picture: Annotated[Path | None, Parameter(help="Draw that table and its first pyramid to this HTML file.")] = None,
+    picture: Annotated[Path | None, Parameter(help="Draw that table to this HTML file.")] = None,
     plugin: Plugins = (),
     json: AsJson = False,
 ) -> int:
     """Show what there is to choose from: models, datasets, tasks, probes, rules, with their options and choices."""
+    if name == "psbm_links" and (table or picture):
+        from lab.cli.ceilings import show_ceilings
+
+        return show_ceilings(picture=picture, as_json=json)
     if table or picture or base or field or float32:
         from lab.cli.structure import show_structure
 

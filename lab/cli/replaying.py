@@ -43,19 +43,20 @@ def replay_trial(store: Store, words: Sequence[str], asked: Asked) -> int:
     """Replay a step of a trial and tell what is found."""
     from lab.run.replaying import replayed
 
-    (named,) = _named(store, words, count=1)
+    (named,) = named_exactly(store, words, count=1)
     record = store.read(named.trial, study=named.study)
     bundles = bundles_of(bundles_folder(store), named.trial)
     if record is None and not bundles:
         raise LabError(f"trial {named.trial} has neither a record nor a bundle yet", hint=_mend(store, named.trial))
     step = asked.step if asked.step is not None else _default_step(store, named.trial, bundles, record)
     order = order_of(store, step, bundles, record)
-    told = replayed(replace(order, lr=asked.lr, anyway=asked.anyway), _hear)
+    told = replayed(replace(order, lr=asked.lr, anyway=asked.anyway), hear)
     told = replace(told, study=told.study or named.study)
     return _tell(store, told, asked)
 
 
-def _named(store: Store, words: Sequence[str], *, count: int) -> Sequence[Named]:
+def named_exactly(store: Store, words: Sequence[str], *, count: int) -> Sequence[Named]:
+    """So many trials, each by the words a person used."""
     named = trials_named(store, words)
     if len(named) != count:
         told = f"{len(named)} trials were named" if named else "no trial was named"
@@ -138,7 +139,7 @@ def _writable(value: object) -> object:
     return value
 
 
-def _hear(step: int, goal: int) -> None:
+def hear(step: int, goal: int) -> None:
     """Show how far a replay is, where somebody looks."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r  step {step} of {goal}" + ("\n" if step + 1 >= goal else ""))
@@ -150,9 +151,9 @@ def diff_trials(store: Store, words: Sequence[str], *, steps: int, as_json: bool
 
     if steps < 1:
         raise LabError(f"--steps {steps}: at least one step must be compared")
-    sides = tuple(_side_of(store, named) for named in _named(store, words, count=2))
+    sides = tuple(_side_of(store, named) for named in named_exactly(store, words, count=2))
     order = Comparison((sides[0], sides[1]), sides[0].seed, steps)
-    told = compared(order, _hear)
+    told = compared(order, hear)
     sys.stdout.write(json.dumps(_writable(asdict(told))) + "\n" if as_json else parting_text(told))
     return 0
 
@@ -167,7 +168,7 @@ def _side_of(store: Store, named: Named) -> Side:
 
 def mark_trial(store: Store, words: Sequence[str], *, step: int | None, note: str) -> int:
     """Have a running trial keep its last steps, or remember a step of one that has ended."""
-    (named,) = _named(store, words, count=1)
+    (named,) = named_exactly(store, words, count=1)
     folder, trial = bundles_folder(store), named.trial
     if trial in running(store):
         return _mark_running(folder, trial, Mark(step, note))

@@ -1,7 +1,8 @@
-"""The verbs that look at single steps of a trial: `lab replay`, `lab diff` and `lab mark`."""
+"""The verbs that look at single steps of a trial: `lab replay`, `lab diff`, `lab movie`, `lab mark`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -60,6 +61,28 @@ def diff(
     from lab.records.store import Store
 
     return diff_trials(Store(store), trials, steps=steps, as_json=json)
+
+
+def movie(
+    trial: Annotated[
+        tuple[str, ...], Parameter(help="A trial's id or its beginning, or STUDY CELL SEED.", negative=())
+    ],
+    /,
+    *,
+    windows: Annotated[int, Parameter(help="Windows of the test split to film, evenly spread.")] = 3,
+    anyway: Anyway = False,
+    out: Annotated[Path | None, Parameter(help="Write the files to this folder instead of the store's.")] = None,
+    store: StorePath = STORE,
+) -> int:
+    """Film what a trial attends to: over the frames of a window, and over the epochs of its training.
+
+    The trial is trained again from its start in a fresh process, and held against its record on the way. Leaves a page
+    with films to play, GIFs, and all weights as a NumPy archive.
+    """
+    from lab.cli.filming import film_trial
+    from lab.records.store import Store
+
+    return film_trial(Store(store), trial, windows=windows, anyway=anyway, out=out)
 
 
 def mark(

@@ -59,6 +59,18 @@ class Replay:
 
 
 @dataclass(frozen=True)
+class Filming:
+    """The order to train a trial again and film its attention."""
+
+    side: Side
+    windows: int
+    readings: pa.Table | None = None
+    losses: tuple[float, ...] = ()
+    """The recorded loss of every epoch it came through: so many are trained."""
+    anyway: bool = False
+
+
+@dataclass(frozen=True)
 class Comparison:
     """The order to run two trials side by side."""
 

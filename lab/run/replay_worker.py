@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
+from lab.records.film import Film
 from lab.records.replayed import Parting, Replayed
 from lab.run.machine import settle
 from lab.run.messages import Setup
-from lab.run.replay_orders import Comparison, Progress, Replay, Side
+from lab.run.replay_orders import Comparison, Filming, Progress, Replay, Side
 from lab.run.worker import ready_torch
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ WORDS = {
 """What bits hang on, and how a difference is told."""
 
 
-def main(wire: Connection, order: Replay | Comparison, setup: Setup) -> None:
+def main(wire: Connection, order: Replay | Comparison | Filming, setup: Setup) -> None:
     """Carry an order out; a mistake of the person's is told as one."""
     settle(setup)
 
@@ -48,7 +49,7 @@ def main(wire: Connection, order: Replay | Comparison, setup: Setup) -> None:
     try:
         device, _ = ready_torch(setup)
         work = Work(setup, device, anyway=order.anyway)
-        wire.send(work.replay(order, hear) if isinstance(order, Replay) else work.compare(order, hear))
+        wire.send(work.carry_out(order, hear))
     except LabError as mistake:
         wire.send((mistake.what, mistake.hint, mistake.where))
     except Exception:
@@ -61,6 +62,24 @@ class Work:
     def __init__(self, setup: Setup, device: str, *, anyway: bool) -> None:
         self.root, self.device, self.anyway = Path(setup.root), device, anyway
         self.notes: list[str] = []
+
+    def carry_out(self, order: Replay | Comparison | Filming, hear: Progress) -> Replayed | Parting | Film:
+        """Do what this kind of order asks for."""
+        if isinstance(order, Replay):
+            return self.replay(order, hear)
+        return self.film(order, hear) if isinstance(order, Filming) else self.compare(order, hear)
+
+    def film(self, order: Filming, hear: Progress) -> Film:
+        """Train a trial again, with a picture of its attention behind every epoch."""
+        from lab.train.replay.film import film
+        from lab.train.replay.recollection import OfReadings
+        from lab.train.replay.rerun import Rerun
+
+        side = order.side
+        rerun = Rerun(*self.opened(side))
+        known = OfReadings(order.readings, order.losses)
+        told = film(rerun, known, windows=order.windows, epochs=len(order.losses), hear=hear)
+        return replace(told, study=side.study, label=side.label, notes=tuple(self.notes))
 
     def replay(self, order: Replay, hear: Progress) -> Replayed:
         """Replay one step of a trial."""

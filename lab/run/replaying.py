@@ -6,12 +6,13 @@ import multiprocessing
 from pathlib import Path
 
 from lab.errors import LabError, Place
+from lab.records.film import Film
 from lab.records.record import Origin
 from lab.records.replayed import Parting, Replayed
 from lab.run import replay_worker
 from lab.run.machine import visible_gpus
 from lab.run.messages import Setup
-from lab.run.replay_orders import Comparison, Progress, Replay, Side
+from lab.run.replay_orders import Comparison, Filming, Progress, Replay, Side
 
 
 def replayed(order: Replay, hear: Progress) -> Replayed:
@@ -28,7 +29,14 @@ def compared(order: Comparison, hear: Progress) -> Parting:
     return told
 
 
-def _apart(order: Replay | Comparison, side: Side, hear: Progress) -> object:
+def filmed(order: Filming, hear: Progress) -> Film:
+    """Train a trial again in a fresh process, and film it."""
+    told = _apart(order, order.side, hear)
+    assert isinstance(told, Film)
+    return told
+
+
+def _apart(order: Replay | Comparison | Filming, side: Side, hear: Progress) -> object:
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
     process = spawn.Process(

@@ -50,6 +50,8 @@
     const isFirst = !plot.dataset.drawn;
     library().react(plot, ...painted(plot), bare);
     plot.dataset.drawn = "yes";
+    const { frames } = figures[plot.dataset.figure];
+    if (isFirst && frames) library().addFrames(plot, frames);
     if (isFirst && isOverSteps(plot)) plot.on("plotly_relayout", follow);
   };
   const drawn = () => plots.filter((plot) => plot.dataset.drawn);

@@ -1,0 +1,87 @@
+"""A film is of the very trial that ran, and shows what its model attends to before, during and after the training."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_trial import Diary, data_of, experiment
+
+from lab.errors import LabError
+from lab.records.film import Film
+from lab.report.film_page import film_gifs, film_page
+from lab.train.loop import Member, train
+from lab.train.replay.film import film
+from lab.train.replay.recollection import OfReadings
+from lab.train.replay.rerun import Rerun
+
+pytestmark = pytest.mark.torch
+
+SERIES = {
+    "dataset": {"kind": "latent_graph_series", "nodes": 6, "degree": 2, "length": 160, "window": 5, "horizon": 3},
+    "model": {"kind": "latent_seq2seq", "width": 8, "latent": {"heads": 2}},
+    "training": {"epochs": 2, "batch": 16, "lr": 1e-2},
+    "probes": "off",
+    "rules": "off",
+}
+
+
+@pytest.fixture(scope="module")
+def filmed() -> Film:
+    """A short trial that was trained, and then filmed."""
+    said = type(experiment()).model_validate(SERIES)
+    dataset, member = data_of(said), Member(said, 0, "cell", trial="cell-0")
+    outcome = train([member], dataset, watcher=Diary(), checkpoints=None)[0]
+    known = OfReadings(None, outcome.history["train.loss"])
+    return film(Rerun(member, dataset), known, windows=2, epochs=2, hear=lambda step, goal: None)
+
+
+def test_a_film_is_of_the_trial_that_ran_to_the_last_bit(filmed):
+    assert filmed.agreement.label == "exact"
+    assert filmed.agreement.compared == 2
+
+
+def test_a_film_holds_every_frame_layer_and_head_and_a_picture_an_epoch(filmed):
+    assert filmed.attention.shape == (2, 2, 2, 5, 6, 6)
+    assert filmed.means.shape == (3, 2, 2, 6, 6)
+    assert (filmed.layers, filmed.epochs) == (("first_seen", "second_seen"), (0, 1, 2))
+    np.testing.assert_allclose(filmed.attention.astype(float).sum(-1), 1.0, atol=5e-3)
+    last = filmed.attention.astype(float).mean((0, 3))
+    np.testing.assert_allclose(filmed.means[-1].astype(float), last, atol=2e-3)
+
+
+def test_static_scores_are_filmed_from_their_start_on(filmed):
+    assert filmed.static.shape == (3, 2, 2, 6, 6)
+    np.testing.assert_allclose(filmed.static[0], np.broadcast_to(0.9 * np.eye(6, dtype=np.float32), (2, 2, 6, 6)))
+    assert not np.allclose(filmed.static[-1], filmed.static[0])
+    assert (filmed.truth != 0).sum(1).tolist() == [2] * 6
+
+
+def test_its_archive_holds_the_same_arrays(filmed):
+    with np.load(io.BytesIO(filmed.to_npz())) as kept:
+        assert kept["attention"].dtype == np.float16
+        np.testing.assert_array_equal(kept["attention"], filmed.attention)
+        np.testing.assert_array_equal(kept["static"], filmed.static)
+        assert kept["layers"].tolist() == list(filmed.layers)
+
+
+def test_its_gifs_move_once_a_frame_and_once_an_epoch(filmed):
+    gifs = film_gifs(filmed)
+    counts = {name: Image.open(io.BytesIO(data)).n_frames for name, data in gifs.items()}
+    assert counts == {"frames": 5, "epochs": 3, "static": 3}
+
+
+def test_its_page_plays_all_of_them_and_needs_no_network(filmed):
+    page = film_page(filmed)
+    assert page.count('"frames":[') == 6
+    assert "AUROC against the true graph" in page
+    assert "exact, 2 recorded steps" in page
+
+
+def test_a_model_that_attends_to_nothing_is_not_filmed():
+    said = experiment()
+    member = Member(said, 0, "cell", trial="cell-0")
+    with pytest.raises(LabError, match="nothing to film"):
+        film(Rerun(member, data_of(said)), OfReadings(None, ()), windows=1, epochs=1, hear=lambda step, goal: None)
