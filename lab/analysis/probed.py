@@ -20,6 +20,7 @@ from lab.records.chunk import TOTAL
 from lab.records.record import FAILED, Origin
 from lab.records.rules.facts import Facts, facts_of
 from lab.records.rules.health import Status, status_of
+from lab.records.step_memory import StepMemory
 from lab.records.store import Store
 from lab.records.unfinished import unfinished
 from lab.spec.rules import Finding
@@ -77,6 +78,7 @@ class Probed:
     origin: Origin = field(default_factory=Origin)
     seconds: float = 0.0
     error: str = ""
+    memory: StepMemory = field(default_factory=StepMemory)
 
     @property
     def is_running(self) -> bool:
@@ -185,6 +187,7 @@ def probed(store: Store, named: Named) -> Probed:
         label = label or record.label
         told = Probed(named.trial, named.study, label, seed, record.status, 0, readings, record.history)
         told = replace(told, findings=record.findings, origin=record.origin, seconds=record.seconds, error=record.error)
+        told = replace(told, memory=record.memory)
     else:
         under_way = unfinished(store, named.trial)
         if under_way is None:

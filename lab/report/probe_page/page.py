@@ -13,7 +13,7 @@ from lab.report.canvas import Canvas, lead
 from lab.report.markup import paragraphs, table, tag, terms, text
 from lab.report.numbers import duration, plain
 from lab.report.page import document
-from lab.report.probe_page import sections
+from lab.report.probe_page import memory, sections
 from lab.report.probe_page.view import View
 from lab.report.probe_page.words import missing, sentences, unfinished, wrong
 from lab.report.sheets import Entry, Head, Sheet, words
@@ -196,6 +196,7 @@ SECTIONS: tuple[tuple[str, str, Section], ...] = (
     ("activations", "Activations", sections.activations),
     ("attention", "Attention", sections.attention),
     ("classes", "Classes", sections.classes),
+    ("memory", "Memory of a step", memory.section),
     ("checks", "What must hold", promises),
     ("missing", "Not measured", not_measured),
     ("provenance", "Where it comes from", provenance),
