@@ -53,7 +53,9 @@ def show_structure(
 
 def _checked(name: str, bases: tuple[int, ...], fields: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     if name != "pyramid":
-        raise LabError(f"there is no table of '{name}'", hint="lab show pyramid --table")
+        raise LabError(
+            f"there is no table of '{name}'", hint="lab show pyramid --table, or lab show psbm_links --table"
+        )
     for what, values, least, most in (("--base", bases, 2, LARGEST), ("--field", fields, 0, DEEPEST)):
         wrong = next((value for value in values if not least <= value <= most), None)
         if wrong is not None:
