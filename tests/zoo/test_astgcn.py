@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from small_trial import run
 from temporal_parity import check_parity, graph_of_edges
 from torch.nn.functional import binary_cross_entropy, mse_loss
 from torch_geometric.utils import dense_to_sparse
 
 from lab.data.batch import Batch, Shape
+from lab.spec.experiment import Experiment
 from lab.spec.files import read_experiment
 from lab.spec.models import Astgcn as Options
 from lab.spec.models.graph_source import GraphSource
@@ -145,6 +147,22 @@ def test_attention_of_the_documented_second_block_is_dead_before_it_learns_anyth
     assert all(size < 1e-4 for name, size in sizes.items() if name.startswith("blocks.1.attention.node"))
     assert max(size for name, size in sizes.items() if name.startswith("blocks.0.attention")) > 0
     assert 100 * max(size for name, size in sizes.items() if ".attention." in name) < sizes["blocks.0.time.weight"]
+
+
+def zero_shares(model):
+    """What the gradient probe tells of every parameter over a short run: the share of its gradient that is zero."""
+    data = {"kind": "psbm_links", "train": 1, "valid": 1, "test": 1, "length": 20}
+    training = {"epochs": 2, "batch": 8}
+    said = {"dataset": data, "model": model.model_dump(), "training": training, "probes": "normal"}
+    readings = run(Experiment.model_validate(said)).readings.to_pandas().query("probe == 'gradients'")
+    return readings.groupby("name").zero_share.mean()
+
+
+def test_the_gradient_probe_tells_dead_attention_from_attention_that_learns():
+    shares = zero_shares(DOCUMENTED)
+    assert (shares[shares.index.str.startswith("blocks.1.attention.time")] == 1).all()
+    scaled = zero_shares(DOCUMENTED.model_copy(update={"vector_init": "scaled"}))
+    assert (scaled[scaled.index.str.contains(".attention.")] < 0.1).all()
 
 
 def test_with_scaled_vectors_all_attention_learns():
