@@ -291,6 +291,18 @@ def test_the_calendar_of_a_frame() -> None:
     np.testing.assert_allclose(day_of_week(some), [3 / 7, 5 / 7, 6 / 7, 0])
 
 
+def test_the_mean_of_the_time_of_day_is_of_the_training_days_and_forecasts_a_repeated_day(folder: Path) -> None:
+    day = np.random.default_rng(0).uniform(10, 70, size=(288, 3))
+    week = np.tile(day, (10, 1))
+    later = week.copy()
+    later[8 * 288 :] += 5
+    for name, values in (("same.npz", week), ("other.npz", later)):
+        np.savez(folder / name, data=values)
+    same, other = (Traffic(path=name).build(0).lines for name in ("same.npz", "other.npz"))
+    assert same["rmse_12: mean of the time of day"] == pytest.approx(0, abs=1e-9)
+    assert other["mae: mean of the time of day"] == pytest.approx(5)
+
+
 def test_made_up_traffic_has_a_daily_profile_rush_hours_and_quiet_weekends() -> None:
     dataset = TrafficLike(days=14, missing=0.0, calendar="time_and_day").build(0)
     train = split_of(dataset, "train")

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from lab.data.batch import Dataset
 from lab.data.files import located
+from lab.data.forecast_baselines import of_sums, step_sums
 from lab.data.series import Scaling, Series, is_missing, to_dataset, training_frames, window_starts
 from lab.data.traffic.graphs import Roads, read_roads, weighted
 from lab.data.traffic.readings import Numbers, Readings, Times, read_readings
@@ -36,6 +37,7 @@ def assembled(values: Numbers, times: Times, roads: Roads | None, spec: OfTraffi
         raise LabError("dataset.null: all of the training part is missing", hint="name the value that marks gaps")
     series = Series(
         values,
+        lines=_lines_by_time(np.where(missing, np.nan, values), times, fitted, spec),
         fed=imputed(values, missing, spec.input_impute, fitted),
         features=_side_inputs(times, missing, spec),
         adjacency=None if roads is None else weighted(roads, spec),
@@ -55,6 +57,19 @@ def imputed(values: Numbers, missing: NDArray[np.bool_], how: str, fitted: int) 
         return np.where(missing, mean, values)
     latest = np.maximum.accumulate(np.where(missing, -1, np.arange(len(values))[:, None]), axis=0)
     return np.where(latest < 0, mean, np.take_along_axis(values, np.maximum(latest, 0), axis=0))
+
+
+def _lines_by_time(known: Numbers, times: Times, fitted: int, spec: OfTraffic) -> dict[str, float]:
+    """What each node's training mean of the time of day reaches on the test windows."""
+    clock = np.unique(time_of_day(times), return_inverse=True)[1]
+    counts, sums = np.zeros((2, clock.max() + 1, known.shape[1]))
+    np.add.at(counts, clock[:fitted], np.isfinite(known[:fitted]))
+    np.add.at(sums, clock[:fitted], np.nan_to_num(known[:fitted]))
+    overall = np.nansum(known[:fitted], axis=0) / np.maximum(counts.sum(axis=0), 1)
+    error = np.where(counts > 0, sums / np.maximum(counts, 1), overall)[clock] - known
+    first = window_starts(len(known), spec)["test"] + spec.window
+    told = np.concatenate([step_sums(error[first + step][:, None]) for step in range(spec.horizon)], axis=1)
+    return {f"{score}: mean of the time of day": value for score, value in of_sums(told).items()}
 
 
 def _side_inputs(times: Times, missing: NDArray[np.bool_], spec: OfTraffic) -> Numbers | None:
