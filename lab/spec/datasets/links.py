@@ -169,6 +169,12 @@ class SeededRandomGraphs(OfLinks):
     kind: Literal["seeded_random_graphs"] = "seeded_random_graphs"
     code: ClassVar[str] = "lab.data.links.seeded:seeded_random_graphs"
 
+    train: Count = 24
+    """Training sequences."""
+    valid: Count = 6
+    """Validation sequences."""
+    test: Count = 6
+    """Test sequences."""
     length: Length = 200
     """Frames of a sequence."""
     stride: Annotated[int, Field(ge=1, le=1000)] = 2
