@@ -115,7 +115,7 @@ def test_scores_do_not_depend_on_how_a_split_is_cut_into_batches(cuts: set[int],
     whole, cut = scored(task, channels, y), task.scores(torch.stack(parts).sum(0).tolist())
     assert whole.keys() == cut.keys()
     for name in whole.keys() - {"loss"}:  # the loss is a mean over batches everywhere in lab
-        assert cut[name] == pytest.approx(whole[name], rel=1e-9, nan_ok=True), name
+        assert cut[name] == pytest.approx(whole[name], rel=1e-6, nan_ok=True), name
 
 
 def test_targets_drawn_from_the_forecast_itself_are_covered_as_it_says() -> None:

@@ -16,7 +16,7 @@ from lab.spec.tasks import TASKS
 from lab.train.tasks.forecast_answers import Told, told
 from lab.train.tasks.forecast_losses import best_constant, joint_surprise, losses
 from lab.train.tasks.forecast_scores import error_scores, sure_scores
-from lab.train.tasks.forecast_sums import FINE, STEPWISE, Asked, histogram, jumps, stepwise
+from lab.train.tasks.forecast_sums import FINE, STEPWISE, Asked, Centre, histogram, jumps, stepwise
 from lab.train.tasks.graph_recovery import recovery_scores
 from lab.train.tasks.mixtures import Mixture
 from lab.train.tasks.task import Task, ratio
@@ -58,9 +58,9 @@ class Forecast(Task):
     def sums(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Every sum at every step, the histogram, then the jumps, the loss and 1 for the batch."""
         forecast, asked = self._read(outputs, batch, torch.float64)
-        loss = self.loss(outputs, batch)[0].double()
-        tail = torch.cat([jumps(forecast, asked), torch.stack([loss, torch.ones_like(loss)])])
-        return torch.cat([stepwise(forecast, asked).flatten(), histogram(forecast, asked), tail])
+        centre, loss = Centre.of(forecast), self.loss(outputs, batch)[0].double()
+        tail = torch.cat([jumps(centre, asked), torch.stack([loss, torch.ones_like(loss)])])
+        return torch.cat([stepwise(forecast, centre, asked).flatten(), histogram(forecast, asked), tail])
 
     def scores(self, sums: list[float]) -> dict[str, float]:
         """Errors of all steps and of each, and what there is to say of how sure the model was."""

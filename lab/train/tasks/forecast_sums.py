@@ -39,9 +39,22 @@ class Asked:
     """What one of the scaled units is in the data's own, [nodes] or [1]."""
 
 
-def stepwise(forecast: Told, asked: Asked) -> Tensor:
+@dataclass(frozen=True)
+class Centre:
+    """Where a forecast lies: what absolute and what squared errors are taken from."""
+
+    median: Tensor
+    mean: Tensor
+
+    @classmethod
+    def of(cls, forecast: Told) -> Centre:
+        """Worked out once, since the median of a mixture has no closed form."""
+        return cls(forecast.median(), forecast.mean())
+
+
+def stepwise(forecast: Told, centre: Centre, asked: Asked) -> Tensor:
     """All STEPWISE sums, [names, steps] float64."""
-    told = _errors(forecast, asked) | _plain(forecast, asked) | _sure(forecast, asked)
+    told = _errors(centre, asked) | _plain(centre, asked) | _sure(forecast, centre, asked)
     nothing = torch.zeros(asked.y.shape[1], dtype=torch.float64, device=asked.y.device)
     return torch.stack([told.get(name, nothing) for name in STEPWISE])
 
@@ -55,12 +68,12 @@ def histogram(forecast: Told, asked: Asked) -> Tensor:
     return counts.scatter_add_(0, places.flatten(), asked.known.double().flatten())
 
 
-def jumps(forecast: Told, asked: Asked) -> Tensor:
+def jumps(centre: Centre, asked: Asked) -> Tensor:
     """The distances between the forecasts of the second and the third step, and how many there are; [2]."""
     if asked.y.shape[1] < 3:
         return asked.y.new_zeros(2)
-    point, both = forecast.median(), asked.seen[:, 1] & asked.seen[:, 2]
-    away = (point[:, 2] - point[:, 1]).abs() * asked.unit
+    both = asked.seen[:, 1] & asked.seen[:, 2]
+    away = (centre.median[:, 2] - centre.median[:, 1]).abs() * asked.unit
     return torch.stack([_over(away, both).sum(), both.sum().to(away.dtype)])
 
 
@@ -68,9 +81,9 @@ def _over(each: Tensor, where: Tensor) -> Tensor:
     return torch.where(where, each, 0.0)
 
 
-def _errors(forecast: Told, asked: Asked) -> dict[str, Tensor]:
+def _errors(centre: Centre, asked: Asked) -> dict[str, Tensor]:
     """Errors of the known targets: absolute ones of the median, squared ones of the mean."""
-    absolute, squared = (forecast.median() - asked.y).abs(), (forecast.mean() - asked.y).square()
+    absolute, squared = (centre.median - asked.y).abs(), (centre.mean - asked.y).square()
     size = asked.original.abs()
     sizable = asked.known & (size >= SMALL)
     each = {
@@ -85,24 +98,24 @@ def _errors(forecast: Told, asked: Asked) -> dict[str, Tensor]:
     return {name: told.sum((0, 2)) for name, told in counts.items()} | _sums(each, asked.known)
 
 
-def _plain(forecast: Told, asked: Asked) -> dict[str, Tensor]:
+def _plain(centre: Centre, asked: Asked) -> dict[str, Tensor]:
     """The same with missing targets taken at their word."""
-    absolute = (forecast.median() - asked.y).abs() * asked.unit
+    absolute = (centre.median - asked.y).abs() * asked.unit
     each = {
         "plain_absolute": absolute,
-        "plain_squared": (forecast.mean() - asked.y).square() * asked.unit.square(),
+        "plain_squared": (centre.mean - asked.y).square() * asked.unit.square(),
         "plain_share": absolute / (asked.original.abs() + DOCUMENTED),
     }
     return _sums(each, asked.seen) | {"plain_count": asked.seen.double().sum((0, 2))}
 
 
-def _sure(forecast: Told, asked: Asked) -> dict[str, Tensor]:
+def _sure(forecast: Told, centre: Centre, asked: Asked) -> dict[str, Tensor]:
     """What only forecasts that tell probabilities have."""
     if isinstance(forecast, Points):
         return {}
     crps, width = forecast.crps(asked.y), forecast.quantile(0.95) - forecast.quantile(0.05)
     each = {
-        "of_mean": (forecast.mean() - asked.y).abs() * asked.unit,
+        "of_mean": (centre.mean - asked.y).abs() * asked.unit,
         "crps": crps * asked.unit,
         "scaled_crps": crps,
         "width": width * asked.unit,

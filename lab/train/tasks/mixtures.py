@@ -9,8 +9,8 @@ from statistics import NormalDist
 import torch
 from torch import Tensor
 
-HALVINGS = 40
-"""Times a bracket around a quantile is halved."""
+HALVINGS = 22
+"""Times a bracket around a quantile is halved: down to what float32 can tell."""
 
 
 @dataclass(frozen=True)
@@ -65,20 +65,27 @@ class Mixture:
 
     def cdf(self, y: Tensor) -> Tensor:
         """The probability of values up to y."""
-        below: Tensor = torch.special.ndtr((y[..., None] - self.means) / self.stds)
-        return (self.log_weights.exp() * below).sum(-1)
+        return (self.log_weights.exp() * _below((y[..., None] - self.means) / self.stds)).sum(-1)
 
     def quantile(self, level: float) -> Tensor:
-        """The value whose `cdf` is `level`, by halving the bracket between the components' own quantiles."""
+        """The value whose `cdf` is `level`, by halving the bracket between the components' own quantiles.
+
+        In float32, and with the components in front, so that sums over them run along memory.
+        """
         own = self.means + self.stds * NormalDist().inv_cdf(level)
-        low, high = own.amin(-1), own.amax(-1)
         if own.shape[-1] == 1:
-            return low
+            return own[..., 0]
+        own, steep, weights = (
+            each.movedim(-1, 0).to(torch.float32, memory_format=torch.contiguous_format)
+            for each in (own, self.stds * 2**0.5, self.log_weights.exp())
+        )
+        low, high = own.amin(0), own.amax(0)
+        middles = self.means.movedim(-1, 0).float() / steep
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            is_below = self.cdf(middle) < level
+            is_below = (weights * torch.erf(middle / steep - middles)).sum(0) < 2 * level - 1
             low, high = torch.where(is_below, middle, low), torch.where(is_below, high, middle)
-        return (low + high) / 2
+        return ((low + high) / 2).to(self.means.dtype)
 
     def crps(self, y: Tensor) -> Tensor:
         """The continuous ranked probability score in closed form: 0 for all probability at y, and never below."""
@@ -105,5 +112,9 @@ def _distance(mean: Tensor, std: Tensor) -> Tensor:
     """The expected distance from 0 of a normal number."""
     z = mean / std
     density = torch.exp(-0.5 * z.square()) / math.sqrt(2 * math.pi)
-    below: Tensor = torch.special.ndtr(z)
-    return 2 * std * density + mean * (2 * below - 1)
+    return 2 * std * density + mean * (2 * _below(z) - 1)
+
+
+def _below(z: Tensor) -> Tensor:
+    """The probability below z; several times faster than torch's own function, which only differs far out."""
+    return 0.5 + 0.5 * torch.erf(z * math.sqrt(0.5))
