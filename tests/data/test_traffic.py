@@ -62,7 +62,7 @@ def test_all_layouts_of_the_same_readings_make_the_same_data(folder: Path, value
         for part in ("x", "y", "starts"):
             one, two = (getattr(split_of(each, "train"), part) for each in (made[0], other))
             assert torch.equal(one, two)
-    second = Traffic(path="pems.npz", channel=1, null=None).build(0)
+    second = Traffic(path="pems.npz", channel=1, missing_value=None).build(0)
     assert second.scale.mean[0] == pytest.approx(-values[:210].mean())
 
 
@@ -72,6 +72,8 @@ def test_the_table_of_a_file_has_its_ids_and_its_times(folder: Path, values: np.
     assert np.array_equal(found.values, values)
     assert found.ids == tuple(IDS)
     assert np.array_equal(found.times, times(300))
+    write_hdf5(folder / "newer.h5", values, IDS, times(300), unit="us")
+    assert np.array_equal(read_readings(folder / "newer.h5").times, times(300))
     table(folder / "tgcn.csv", values)
     assert read_readings(folder / "tgcn.csv").ids == tuple(IDS)
 
@@ -93,7 +95,7 @@ def test_published_lengths_make_the_published_numbers_of_windows(
     else:
         hollow_hdf5(folder / "long.h5", frames, name)
     path = "long.npz" if name == "data" else "long.h5"
-    dataset = Traffic(path=path, split=cut, split_unit="window", null=None).build(0)
+    dataset = Traffic(path=path, split=cut, split_unit="window", missing_value=None).build(0)
     assert [len(split) for split in dataset.splits.values()] == windows
 
 
@@ -247,7 +249,7 @@ def test_a_series_of_gaps_only_and_an_unknown_day_are_told(folder: Path) -> None
     with pytest.raises(LabError, match="all of the training part is missing"):
         Traffic(path="empty.npz").build(0)
     with pytest.raises(LabError, match="which day it is"):
-        Traffic(path="empty.npz", null=None, calendar="time_and_day").build(0)
+        Traffic(path="empty.npz", missing_value=None, calendar="time_and_day").build(0)
     with pytest.raises(ValidationError, match="is no day"):
         Traffic(path="empty.npz", start="tomorrow")
 
@@ -326,7 +328,9 @@ def test_a_real_week_has_the_naive_errors_that_are_told_of_it(monkeypatch: pytes
         12: (9.262, 4.828, 8.456, 4.433),
     }
     for horizon, told in known.items():
-        spec = Traffic(path="los_speed.csv", graph_path="los_adj.csv", horizon=horizon, split_unit="series", null=None)
+        spec = Traffic(
+            path="los_speed.csv", graph_path="los_adj.csv", horizon=horizon, split_unit="series", missing_value=None
+        )
         dataset = spec.build(0)
         test, units = split_of(dataset, "test"), units_of(dataset)
         starts = test.starts[:-1]  # the published loop leaves the last window out

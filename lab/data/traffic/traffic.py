@@ -32,16 +32,18 @@ def traffic(spec: Traffic, seed: int) -> Dataset:
 def assembled(values: Numbers, times: Times, roads: Roads | None, spec: OfTraffic) -> Dataset:
     """The data set of a table of readings."""
     fitted = training_frames(window_starts(len(values), spec)["train"], spec)
-    missing = is_missing(values, spec.null)
+    missing = is_missing(values, spec.missing_value)
     if missing[:fitted].all():
-        raise LabError("dataset.null: all of the training part is missing", hint="name the value that marks gaps")
+        raise LabError(
+            "dataset.missing_value: all of the training part is missing", hint="name the value that marks gaps"
+        )
     series = Series(
         values,
         lines=_lines_by_time(np.where(missing, np.nan, values), times, fitted, spec),
         fed=imputed(values, missing, spec.input_impute, fitted),
         features=_side_inputs(times, missing, spec),
         adjacency=None if roads is None else weighted(roads, spec),
-        null=spec.null,
+        null=spec.missing_value,
     )
     return to_dataset(series, spec, Scaling(by_node=spec.scaler == "per_node", without_null=spec.scaler_mask))
 

@@ -29,7 +29,7 @@ class OfTraffic(OfSeries):
     input_impute: Annotated[Impute, Factor(off="none")] = "none"
     """What models see of a missing value: what marks it (`none`), the last known value, the node's training mean, or
     what marks it with another input that tells known from missing (`mask_channel`). Targets stay missing."""
-    null: float | None = 0.0
+    missing_value: float | None = 0.0
     """The value that marks a missing one; empty where every value counts."""
     edges: Annotated[Edges, Factor(off="none")] = "weighted"
     """Edges of the road network: none, with the weights of a matrix or a Gaussian kernel of distances (`weighted`), or
