@@ -1,4 +1,4 @@
-"""Inputs: what goes into the model and in which mode, and outputs that are no logits any more."""
+"""Inputs: what goes into the model and in which mode, outputs that are no logits any more, and how rare links are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.probes.ringed import RingProbe
 from lab.records.chunk import TOTAL, Chunk
 from lab.spec.probes import Inputs
 
-STATISTICS = ("input_std", "input_max", "training", "like_probabilities", "bn_single")
+STATISTICS = ("input_std", "input_max", "training", "like_probabilities", "bn_single", "link_ratio")
 ROWS_SUM_TO_ONE = 1e-4
 """How far the outputs of a node may be from summing to 1 and still look like probabilities."""
 
@@ -43,16 +43,17 @@ class InputProbe(RingProbe):
         real = batch.mask.sum().float()
         row = [*_scale(batch.x, batch.mask, real), _like_probabilities(outputs, batch.mask, real)]
         row.append((real == 1).float() if self.has_batch_norm else torch.zeros_like(real))
+        row.append(_link_ratio(batch))
         self.ring.add(step, torch.stack(row))
         self._training.append(float(self.model.training))
 
     def chunks(self, steps: np.ndarray, rows: np.ndarray) -> list[Chunk]:
         """One chunk of totals."""
-        total, norm, count, largest, like, single = rows.T.astype(np.float64)
+        total, norm, count, largest, like, single, links = rows.T.astype(np.float64)
         with np.errstate(all="ignore"):
             spread = np.sqrt(np.maximum(norm**2 / count - (total / count) ** 2, 0.0))
         training, self._training = np.array(self._training), []
-        values = np.stack([spread, largest, training, like, single], axis=1).astype(np.float32)
+        values = np.stack([spread, largest, training, like, single, links], axis=1).astype(np.float32)
         return [Chunk(self.spec.kind, steps, (TOTAL,), STATISTICS, values[:, :, None])]
 
 
@@ -76,3 +77,15 @@ def _like_probabilities(outputs: Tensor, mask: Tensor, real: Tensor) -> Tensor:
     sums_to_one = (outputs.sum(-1) - 1).abs() < ROWS_SUM_TO_ONE
     like = sums_to_one & (outputs.amin(-1) >= 0) & (outputs.amax(-1) <= 1) & mask
     return like.sum() / real.clamp(min=1)
+
+
+def _link_ratio(batch: Batch) -> Tensor:
+    """Log of the pairs of two nodes without a link for each with one, by which a weighted loss scales gradients.
+
+    Infinite in a batch without links, and NaN where it is not links of a changing graph that are asked for.
+    """
+    if batch.adjacency.ndim != 4 or batch.y.shape != batch.adjacency[:, -1].shape:
+        return batch.mask.new_full((), torch.nan, dtype=torch.float32)
+    apart = ~torch.eye(batch.y.shape[-1], dtype=torch.bool, device=batch.y.device)
+    links = ((batch.y != 0) & apart).sum()
+    return (len(batch.y) * apart.sum() / links - 1).log().float()

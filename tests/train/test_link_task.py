@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 import torch
 from sklearn import metrics
-from small_trial import Diary
+from small_trial import Diary, experiment, run
 from torch import Tensor
 
 from lab.data.batch import Dataset, Shape
@@ -231,3 +232,18 @@ def test_batches_without_links_skip_updates_of_the_published_loss_and_are_counte
     assert 0 < told.scores["course.skipped"] < 1
     safe = trial(dataset=sparse, training=written | {"focal": {}}, stop_run={"nan": "continue"})
     assert safe.scores["course.skipped"] == 0
+
+
+def test_the_readings_tell_how_rare_links_are_in_a_batch() -> None:
+    outcome = trial(training={"epochs": 1})
+    rows = outcome.readings.filter(pc.equal(outcome.readings["probe"], "inputs"))
+    ratios = np.array(rows["link_ratio"].to_pylist(), dtype=float)
+    data = SMALL | {"kind": "psbm_links"}
+    share = Experiment.model_validate({"dataset": data, "model": {"kind": "link_baseline"}}).dataset.build(0)
+    every = torch.cat([share.splits["train"].batch(torch.arange(len(share.splits["train"])), 10).y])
+    density = float((every != 0).float().mean()) * 10 / 9
+    assert ratios.mean() == pytest.approx(math.log(1 / density - 1), abs=0.1)
+    plain = run(experiment(training={"epochs": 1})).readings
+    assert "link_ratio" not in plain.column_names or all(
+        v is None or math.isnan(v) for v in plain["link_ratio"].to_pylist()
+    )
