@@ -28,7 +28,8 @@ def by_step(
         showlegend=True,
         legend=LEGEND,
     )
-    drawn.update_xaxes(title_text="step of the forecast", range=[0.8, max(told[0].at) + 0.2])
+    last = max(told[0].at)
+    drawn.update_xaxes(title_text="step of the forecast", range=[0.8, last + 0.2], tick0=1, dtick=math.ceil(last / 12))
     drawn.update_yaxes(title_text=words(score))
     return drawn
 
