@@ -85,7 +85,7 @@ class Weights(nn.Module):
         kept = self._kept(scores, own)
         if kept is None:
             return divided.softmax(-1)
-        pruned = divided.masked_fill(~kept, PRUNED).softmax(-1)
+        pruned = torch.where(kept, divided, PRUNED).softmax(-1)
         if self.spec.sparsity != "straight_through":
             return pruned
         dense = divided.softmax(-1)

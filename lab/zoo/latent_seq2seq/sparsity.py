@@ -16,12 +16,13 @@ def highest(scores: Tensor, kept: int | Tensor) -> Tensor:
     """Where the `kept` highest scores of each row stand; of equal scores the first ones."""
     with torch.no_grad():
         if isinstance(kept, int):
-            last = scores.topk(kept, -1).values[..., -1:]
+            falling = scores.topk(kept, -1).values
+            last, room = falling[..., -1:], (falling == falling[..., -1:]).sum(-1, keepdim=True, dtype=COUNT)
         else:
             last = scores.sort(-1, descending=True).values.index_select(-1, (kept.long() - 1).reshape(1))
-        above, equal = scores > last, scores == last
-        room = kept - above.sum(-1, keepdim=True, dtype=COUNT)
-        return above | (equal & (equal.cumsum(-1, dtype=COUNT) <= room))
+            room = kept - (scores > last).sum(-1, keepdim=True, dtype=COUNT)
+        equal = scores == last
+        return (scores > last) | (equal & (equal.cumsum(-1, dtype=COUNT) <= room))
 
 
 def sparsemax(scores: Tensor) -> Tensor:
