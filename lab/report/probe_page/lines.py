@@ -64,6 +64,14 @@ def noise(probed: Probed) -> Drawn:
     return _of_total(grid, "noise scale, graphs", probed) if grid is not None else None
 
 
+def link_ratio(probed: Probed) -> Drawn:
+    """How many pairs without a link a batch has for each with one, as a power of e."""
+    grid = probed.total("inputs", "link_ratio")
+    if grid is None or not np.isfinite(grid.values).any():
+        return None
+    return _of_total(grid, "log ratio", probed).update_yaxes(type="linear")
+
+
 def norm(probed: Probed) -> Drawn:
     """The norm of the whole gradient as it was found, and as the update used it where it was clipped."""
     grid, clip = probed.total("gradients", "total_norm"), probed.total("gradients", "clip_coef")

@@ -71,6 +71,7 @@ def training(view: View) -> str:
     drawn = [
         *view.small("Loss", "Loss by step", lines.loss),
         *view.small("Norm of the gradient", "Norm of the whole gradient by step", lines.norm),
+        *view.small("Rarity of links", "Log of the pairs without a link for each with one, by step", lines.link_ratio),
         *view.small("Learning rate", "Learning rate by step", lines.rate),
         *view.small("Noise scale", "Noise scale of the gradient by step", lines.noise),
     ]

@@ -23,11 +23,15 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "initial weights": ("model.", "dataset.", "training.unpaired"),
     "batch": ("dataset.", "training.batch", "training.order", "training.accumulate", "training.unpaired", "model."),
     "forward": ("model.", "dataset.", "training.precision", "training.compile", "training.unpaired"),
-    "loss": ("training.class_weights", "training.accumulate", "dataset."),
+    "loss": (
+        "training.class_weights", "training.accumulate", "training.loss", "training.focal", "training.link_terms",
+        "training.forecast", "dataset.",
+    ),
     "gradient": ("model.", "training.precision", "training.compile", "training.accumulate"),
     "update": (
         "training.optimizer", "training.lr", "training.weight_decay", "training.momentum", "training.clip",
-        "training.schedule", "training.warmup", "training.plateau", "training.epochs", "stop_run.nan",
+        "training.schedule", "training.onecycle", "training.restarts", "training.decayed", "training.warmup",
+        "training.plateau", "training.epochs", "stop_run.nan",
     ),
 }  # fmt: skip
 """Where runs part -> the options that can make them part there."""
