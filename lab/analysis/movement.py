@@ -73,6 +73,26 @@ def spectral_order(mean: NDArray[np.floating]) -> NDArray[np.int64]:
     return np.argsort(second * np.sign(second[np.abs(second).argmax()]), kind="stable")
 
 
+def head_diversity(weights: NDArray[np.floating]) -> Numbers:
+    """Mean Jensen-Shannon divergence, in nats, of two heads' rows in [..., heads, nodes, nodes]; 0 of one head."""
+    told = weights.astype(np.float64)
+    heads = told.shape[-3]
+    pairs = [(one, other) for one in range(heads) for other in range(one)]
+    if not pairs:
+        return np.zeros(told.shape[:-3])
+    apart = [_divergence(told[..., one, :, :], told[..., other, :, :]) for one, other in pairs]
+    mean: Numbers = np.mean(apart, axis=0)
+    return mean
+
+
+def _divergence(one: Numbers, other: Numbers) -> Numbers:
+    """Mean over the rows."""
+    middle = (one + other) / 2
+    entropies = [-(each * np.log(np.maximum(each, TINY))).sum(-1) for each in (middle, one, other)]
+    told: Numbers = (entropies[0] - (entropies[1] + entropies[2]) / 2).mean(-1)
+    return told
+
+
 def by_layer(film_attention: NDArray[np.floating]) -> Numbers:
     """[layers, frames, nodes, nodes]: the mean over windows and heads of [windows, layers, heads, frames, ...]."""
     told: Numbers = film_attention.astype(np.float64).mean((0, 2))

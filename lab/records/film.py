@@ -33,6 +33,9 @@ class Film:
     static_layers: tuple[str, ...] = ()
     static: Weights | None = None
     """[epochs, static layers, heads, nodes, nodes] float32: learned scores that no frame changes, if there are any."""
+    blocks: tuple[str, ...] = ()
+    energy: Weights | None = None
+    """[epochs, blocks]: Dirichlet energy of what a block puts out, see `dirichlet`."""
     truth: Weights | None = None
     """[nodes, nodes], entry [i, j] not 0 where j drives i, where that is known."""
     agreement: Agreement = field(default_factory=Agreement)
@@ -45,6 +48,8 @@ class Film:
         told |= {"layers": np.array(self.layers), "windows": np.array(self.windows)}
         if self.static is not None:
             told |= {"static": self.static, "static_layers": np.array(self.static_layers)}
+        if self.energy is not None:
+            told |= {"energy": self.energy, "blocks": np.array(self.blocks)}
         if self.truth is not None:
             told["truth"] = self.truth
         sink = io.BytesIO()

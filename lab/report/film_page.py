@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.analysis.movement import by_layer, movement, spectral_order
+from lab.analysis.movement import by_layer, head_diversity, movement, spectral_order
 from lab.records.film import Film
 from lab.report.canvas import Drawings, lead, panels
 from lab.report.markup import tag, text
@@ -49,6 +49,7 @@ def film_page(film: Film) -> str:
         lead("The mean over the filmed windows and their frames; 0 is before the first step."),
         *_films(canvas, film.layers, _ordered(over_epochs.swapaxes(0, 1), order), list(map(str, film.epochs)), order),
         _series(canvas, film.layers, over_epochs.swapaxes(0, 1), truth, film.epochs, word="epoch"),
+        _of_parts(canvas, film),
     ]
     if film.static is not None:
         static = _ordered(_mean_heads(film.static).swapaxes(0, 1), order)
@@ -59,6 +60,24 @@ def film_page(film: Film) -> str:
             *_films(canvas, film.static_layers, static, epochs, order),
         ]
     return document(f"Attention of {film.trial}", tag("main", tag("article", *parts)), canvas)
+
+
+def _of_parts(canvas: Drawings, film: Film) -> str:
+    """How heads differ, where there are several, and how far blocks keep nodes apart."""
+    drawn = []
+    if film.means.shape[2] > 1:
+        apart = dict(zip(film.layers, head_diversity(film.means).T, strict=True))
+        says = "divergence of heads"
+        drawn.append(
+            canvas.draw(lines(film.epochs, apart, word="epoch", told=says), f"{says} by epoch, a line a layer.")
+        )
+    if film.energy is not None:
+        kept = dict(zip(film.blocks, film.energy.astype(np.float64).T, strict=True))
+        says = "Dirichlet energy of nodes"
+        drawn.append(
+            canvas.draw(lines(film.epochs, kept, word="epoch", told=says), f"{says} by epoch, a line a layer.")
+        )
+    return panels(drawn) if drawn else ""
 
 
 def film_gifs(film: Film) -> Mapping[str, bytes]:

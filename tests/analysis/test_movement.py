@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from lab.analysis.movement import auroc, jaccard, movement, spectral_order
+from lab.analysis.movement import auroc, head_diversity, jaccard, movement, spectral_order
 
 
 def test_rows_that_read_k_nodes_alike_read_k_in_effect():
@@ -40,6 +40,14 @@ def test_the_true_graph_is_ranked_as_scikit_learn_ranks_it(seed, nodes):
         assert np.isnan(auroc(scores, truth))
     else:
         assert auroc(scores, truth) == pytest.approx(roc_auc_score(truth[apart], scores[apart]))
+
+
+def test_heads_that_read_alike_do_not_diverge_and_heads_with_nothing_in_common_do_by_log_two():
+    alike = np.full((3, 4, 4), 0.25)
+    assert head_diversity(alike) == pytest.approx(0.0)
+    apart = np.stack([np.eye(4), np.roll(np.eye(4), 1, 1)])
+    assert head_diversity(apart) == pytest.approx(np.log(2))
+    assert head_diversity(alike[:1]) == 0.0
 
 
 def test_nodes_that_read_one_another_stand_together():

@@ -6,6 +6,7 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from small_trial import Diary, data_of, experiment
 
@@ -13,7 +14,7 @@ from lab.errors import LabError
 from lab.records.film import Film
 from lab.report.film_page import film_gifs, film_page
 from lab.train.loop import Member, train
-from lab.train.replay.film import film
+from lab.train.replay.film import dirichlet, film
 from lab.train.replay.recollection import OfReadings
 from lab.train.replay.rerun import Rerun
 
@@ -59,6 +60,14 @@ def test_static_scores_are_filmed_from_their_start_on(filmed):
     assert (filmed.truth != 0).sum(1).tolist() == [2] * 6
 
 
+def test_the_energy_of_blocks_is_filmed_and_tells_nodes_that_are_alike_from_nodes_that_are_not(filmed):
+    assert filmed.energy.shape == (3, len(filmed.blocks)) == (3, 2)
+    assert ((filmed.energy > 0) & (filmed.energy <= 1)).all()
+    alike = torch.ones(2, 5, 3)
+    opposed = torch.tensor([1.0, -1.0])[None, :, None]
+    assert (float(dirichlet(alike)), float(dirichlet(opposed))) == (0.0, 1.0)
+
+
 def test_its_archive_holds_the_same_arrays(filmed):
     with np.load(io.BytesIO(filmed.to_npz())) as kept:
         assert kept["attention"].dtype == np.float16
@@ -77,6 +86,8 @@ def test_its_page_plays_all_of_them_and_needs_no_network(filmed):
     page = film_page(filmed)
     assert page.count('"frames":[') == 6
     assert "AUROC against the true graph" in page
+    assert "divergence of heads" in page
+    assert "Dirichlet energy of nodes" in page
     assert "exact, 2 recorded steps" in page
 
 

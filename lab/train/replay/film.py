@@ -16,6 +16,8 @@ from lab.records.film import Film, Weights
 from lab.train.replay.recollection import Held, Recollection
 from lab.train.replay.rerun import Rerun, arithmetic
 
+SEEN = ("attention", "block")
+"""What a camera looks at."""
 MOST = 60
 """Pictures of a training, evenly spread over its epochs."""
 
@@ -28,6 +30,8 @@ class Picture:
     """Layer -> [windows, heads, frames, nodes, nodes]."""
     static: Mapping[str, Tensor]
     """Layer -> [heads, nodes, nodes]."""
+    energy: Mapping[str, Tensor]
+    """Block -> its Dirichlet energy."""
 
 
 class Camera:
@@ -40,18 +44,22 @@ class Camera:
         self.index = torch.linspace(0, len(split.split.sizes) - 1, count).round().long()
         self.batch: Batch = split.batch(self.index, int(split.split.sizes[self.index].max()))
         self._seen: dict[str, Tensor] = {}
-        self.listening = Listening([site for site in sites(self.model) if site.kind == "attention"], self._hear)
+        self._energy: dict[str, Tensor] = {}
+        self.listening = Listening([site for site in sites(self.model) if site.kind in SEEN], self._hear)
 
     def _hear(self, site: Site, weights: Tensor, _: Tensor | None) -> None:
         windows, nodes = self.batch.mask.shape
-        if weights.ndim == 4 and weights.shape[-2:] == (nodes, nodes) and len(weights) % windows == 0:
+        if site.kind == "block":
+            if weights.shape[:2] == (windows, nodes):
+                self._energy[site.name.removesuffix(".block")] = dirichlet(weights.detach().flatten(2))
+        elif weights.ndim == 4 and weights.shape[-2:] == (nodes, nodes) and len(weights) % windows == 0:
             by_window = weights.detach().view(windows, -1, *weights.shape[1:])
             self._seen[site.name.removesuffix(".attention")] = by_window.transpose(1, 2)
 
     @torch.no_grad()
     def picture(self) -> Picture:
         """The weights as they stand."""
-        was_training, self._seen = self.model.training, {}
+        was_training, self._seen, self._energy = self.model.training, {}, {}
         self.model.eval()
         self.listening.start()
         self.model(self.batch)
@@ -60,7 +68,17 @@ class Camera:
         static: Callable[[], Mapping[str, Tensor]] = getattr(self.model, "static_scores", dict)
         shapes = [seen.shape for seen in self._seen.values()]
         alike = {name: seen for name, seen in self._seen.items() if seen.shape == max(shapes, key=shapes.count)}
-        return Picture(alike, {name: scores.detach().clone() for name, scores in static().items()})
+        kept = {name: scores.detach().clone() for name, scores in static().items()}
+        return Picture(alike, kept, dict(self._energy))
+
+
+def dirichlet(x: Tensor) -> Tensor:
+    """How far apart the nodes of [windows, nodes, numbers] are: 1 if their mean says nothing, 0 if they are all alike.
+
+    Half the mean square distance of all ordered pairs, a node's with itself among them, over the mean square size.
+    """
+    apart = (x - x.mean(1, keepdim=True)).square().sum((1, 2))
+    return (apart / x.square().sum((1, 2)).clamp(min=1e-30)).mean()
 
 
 def film(rerun: Rerun, known: Recollection, *, windows: int, epochs: int, hear: Callable[[int, int], None]) -> Film:
@@ -92,7 +110,7 @@ def film(rerun: Rerun, known: Recollection, *, windows: int, epochs: int, hear: 
             if due.epoch == epochs:
                 break
     truth = rerun.dataset.truth
-    means, static = ([each[place] for each in pictures] for place in (0, 1))
+    means, static, energy = ([each[place] for each in pictures] for place in (0, 1, 2))
     return Film(
         trial=member.trial,
         study="",
@@ -105,15 +123,17 @@ def film(rerun: Rerun, known: Recollection, *, windows: int, epochs: int, hear: 
         means=np.stack(means).astype(np.float16),
         static_layers=tuple(last.static),
         static=np.stack(static) if last.static else None,
+        blocks=tuple(last.energy),
+        energy=np.stack(energy) if last.energy else None,
         truth=None if truth is None else truth.cpu().numpy(),
         agreement=held.agreement,
     )
 
 
-def _still(picture: Picture) -> tuple[Weights, Weights]:
-    """Means over windows and frames [layers, heads, nodes, nodes], and the static scores of the same form."""
+def _still(picture: Picture) -> tuple[Weights, Weights, Weights]:
+    """Means over windows and frames [layers, heads, nodes, nodes], static scores of the same form, and energies."""
     means = [weights.mean((0, 2)) for weights in picture.attention.values()]
-    return _array(means), _array(list(picture.static.values()))
+    return _array(means), _array(list(picture.static.values())), _array(list(picture.energy.values()))
 
 
 def _array(tensors: list[Tensor]) -> Weights:
