@@ -63,26 +63,19 @@ class OneByOne(nn.Module):
         return torch.cat(forecasts, 2)[..., None]
 
 
-def megabytes(peak: Peak) -> float:
-    """The high-water mark of the accelerator, or of this process where there is none."""
-    on_device = peak.of_device()
-    return peak.resident() if on_device is None else on_device
-
-
 def once(model: nn.Module, batch: Batch) -> tuple[float, float, Tensor]:
     """Seconds and megabytes of one forward and backward pass, and the forecasts."""
     device = batch.x.device
     for weight in model.parameters():
         weight.grad = None
-    peak = Peak(device)
-    before = megabytes(peak)
+    peak, before = Peak(device), Peak(device).megabytes()
     clock = time.perf_counter if device.type == "cuda" else time.process_time
     started = clock()
     told = model(batch)
     (told[..., 0] - batch.y).abs().mean().backward()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return clock() - started, megabytes(peak) - before, told.detach()
+    return clock() - started, peak.megabytes() - before, told.detach()
 
 
 def both(asked: argparse.Namespace) -> tuple[dict[str, nn.Module], Batch]:

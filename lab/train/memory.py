@@ -27,6 +27,11 @@ class Peak:
         """The most megabytes held at once on the accelerator since then; None on a CPU."""
         return torch.cuda.max_memory_allocated(self.device) / MEGABYTE if self.device.type == "cuda" else None
 
+    def megabytes(self) -> float:
+        """The most held at once since then: on the accelerator where there is one, else by the process."""
+        on_device = self.of_device()
+        return self.resident() if on_device is None else on_device
+
     def resident(self) -> float:
         """The most megabytes of the process held at once since then."""
         with contextlib.suppress(OSError, StopIteration):
