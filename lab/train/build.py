@@ -116,22 +116,34 @@ def smoke(experiment: Experiment, steps: int = 1, seed: int = 0) -> StepTrace:
             losses.append(loss)
             milliseconds.append((time.perf_counter() - started) * 1000)
             started = time.perf_counter()
-    graphs = int(getattr(experiment.dataset, "train", len(dataset.splits["train"])))
     return StepTrace(
         losses=tuple(losses),
         step_ms=median(milliseconds),
         params={name: tuple(parameter.shape) for name, parameter in model.named_parameters()},
         num_params=trainable(model),
-        epoch_steps=max(1, -(-graphs // training.batch) // training.accumulate),
+        epoch_steps=max(1, -(-_graphs(experiment, dataset) // training.batch) // training.accumulate),
     )
 
 
 def _sample(experiment: Experiment, seed: int = 0) -> Dataset:
     """A few graphs of the experiment's data where its spec says how many there are, else all of them."""
-    spec, training = experiment.dataset, experiment.training
-    wanted = {"train": SAMPLE_BATCHES * training.batch * training.accumulate, "valid": 1, "test": 1}
-    fewer = {name: min(count, getattr(spec, name)) for name, count in wanted.items() if name in type(spec).model_fields}
-    return _drawn(spec.model_copy(update=fewer), 0 if spec.draw == "fixed" else seed)
+    spec = experiment.dataset
+    return _drawn(spec.model_copy(update=_fewer(experiment)), 0 if spec.draw == "fixed" else seed)
+
+
+def _fewer(experiment: Experiment) -> dict[str, int]:
+    """How many graphs, or sequences of many windows each, are enough for the first steps."""
+    options, training = type(experiment.dataset).model_fields, experiment.training
+    batches = SAMPLE_BATCHES * training.accumulate
+    wanted = {"train": batches if "window" in options else batches * training.batch, "valid": 1, "test": 1}
+    return {name: min(count, getattr(experiment.dataset, name)) for name, count in wanted.items() if name in options}
+
+
+def _graphs(experiment: Experiment, sample: Dataset) -> int:
+    """How many graphs, or windows, the whole training split has, by the share of it that the sample is."""
+    drawn = _fewer(experiment).get("train")
+    found = len(sample.splits["train"])
+    return found if drawn is None else found * int(getattr(experiment.dataset, "train")) // drawn  # noqa: B009
 
 
 @lru_cache(maxsize=4)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lab.data.batch import Shape
 from lab.errors import LabError
+from lab.spec.experiment import Experiment
 from lab.spec.models import GraphTransformer
 from lab.train.build import build_model, count_params, smoke
 from lab.zoo.parts import Dropout
@@ -157,3 +158,9 @@ def test_data_is_drawn_by_the_seed_only_where_the_spec_says_so() -> None:
     shapes = [smoke(said, seed=1).losses for said in (fixed, fresh)]
     assert shapes[0] != shapes[1]
     assert data_of(fixed).shape.classes == 2
+
+
+def test_an_epoch_of_windows_is_counted_in_windows_however_few_sequences_are_drawn() -> None:
+    data = {"kind": "psbm_links", "nodes": 6, "train": 5, "valid": 1, "test": 1, "length": 23, "window": 3, "stride": 2}
+    said = {"dataset": data, "model": {"kind": "link_baseline"}, "training": {"batch": 8}}
+    assert smoke(Experiment.model_validate(said)).epoch_steps == 7  # 5 sequences of 10 windows
