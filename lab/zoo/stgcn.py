@@ -44,7 +44,8 @@ class GatedConvolution(nn.Module):
         """[windows, nodes, frames - kernel + 1, outputs]."""
         value, *others = self._branches(x)
         if self.form == "product_plus_branch_relu":
-            y = torch.addcmul(others[1], value, others[0].sigmoid())
+            # A copy: a view would keep the other two for the backward pass, which needs neither.
+            y = torch.addcmul(others[1], value.contiguous(), others[0].sigmoid())
         elif self.form == "sum_gate":
             y = value + others[0].sigmoid() + others[1]
         else:
