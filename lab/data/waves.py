@@ -132,7 +132,8 @@ def _shifts(spec: Waves, random: Random) -> Numbers:
 def _scaled(inputs: Numbers, spec: Waves) -> Numbers:
     """By mean and deviation of the training part, as the series are."""
     known = inputs[: training_frames(window_starts(spec.rows, spec)["train"], spec)]
-    told: Numbers = (inputs - known.mean(axis=0)) / known.std(axis=0)
+    spread = known.std(axis=0)
+    told: Numbers = (inputs - known.mean(axis=0)) / np.where(spread > 0, spread, 1.0)  # one wave has no variance
     return told
 
 

@@ -42,6 +42,13 @@ def test_every_channel_is_scaled_by_its_training_rows() -> None:
     torch.testing.assert_close(beside.std(0), torch.ones(2), atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize("covariates", ["backward", "central"])
+def test_side_inputs_of_few_waves_are_numbers_though_one_wave_has_no_variance(covariates: str) -> None:
+    for count in (1, 3):
+        dataset = Waves(waves=count, rows=1000, covariates=covariates).build(0)
+        assert torch.isfinite(dataset.splits["train"].x).all()
+
+
 def test_a_seed_gives_the_same_rows_and_another_seed_others() -> None:
     for one, same, other in zip(parts_of(1), parts_of(1), parts_of(2), strict=True):
         assert np.array_equal(one, same)
