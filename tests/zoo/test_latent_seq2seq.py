@@ -258,6 +258,11 @@ def test_draws_are_fed_back_in_courses_that_an_evaluation_repeats():
     assert (told[:, -1, :, 1] > plain[:, -1, :, 1]).float().mean() > 0.5
 
 
+def test_a_single_course_of_draws_is_a_course_too():
+    model, data = made(head="gaussian", feedback="sample", trajectories=1).eval(), batch()
+    assert torch.equal(model(data), model(data))
+
+
 def test_a_decoder_that_is_not_forced_draws_no_number_and_reads_no_truth():
     for options in ({"forcing": "none"}, {"forcing": "always"}):
         model, data = made(**options), batch()

@@ -52,7 +52,7 @@ class Decoder(nn.Module):
         self.conv = ConvSmoother(spec.conv_smoother) if spec.conv_smoother != "none" else None
         self.forcing = Forcing(spec)
         self.courses = spec.trajectories if spec.feedback == "sample" else 1
-        if self.courses > 1:  # The same for every window: scores of an evaluation do not change from call to call.
+        if spec.feedback == "sample":  # The same for every window: scores of an evaluation do not change with calls.
             self.register_buffer("noise", fixed_noise(self.courses, horizon), persistent=False)
 
     def forward(
