@@ -58,9 +58,8 @@ class Units:
         """The same values, NaN where they mark a missing one; float32 has rounded them."""
         if self.null is None:
             return scaled
-        return np.where(
-            np.abs(self.original(scaled) - self.null) < 1e-5 * (np.abs(self.mean) + self.std), np.nan, scaled
-        )
+        near = 1e-5 * (np.abs(self.mean) + self.std + abs(self.null))
+        return np.where(np.abs(self.original(scaled) - self.null) <= near, np.nan, scaled)
 
 
 UNSCALED = Units(np.zeros(1), np.ones(1), None)

@@ -153,11 +153,11 @@ def test_what_is_not_known_is_never_asked_and_never_breaks_a_model() -> None:
     assert torch.equal(split.y[0].isnan(), torch.from_numpy(np.isnan(values)))
 
 
-@given(st.floats(-1e3, 1e3), st.floats(0.01, 1e3))
-@settings(deadline=None, max_examples=50)
-def test_what_marks_a_missing_value_is_known_again_after_rounding(mean: float, std: float) -> None:
-    units = Units.of(Scale((mean,), (std,), 0.0), 1)
-    values = np.array([0.0, 0.01 * (abs(mean) + std)])
+@given(st.floats(-1e3, 1e3), st.floats(0.01, 1e3), st.sampled_from([0.0, -1.0, -9999.0]))
+@settings(deadline=None, max_examples=100)
+def test_what_marks_a_missing_value_is_known_again_after_rounding(mean: float, std: float, null: float) -> None:
+    units = Units.of(Scale((mean,), (std,), null), 1)
+    values = np.array([null, null + 0.01 * (abs(mean) + std + abs(null))])
     scaled = ((values - mean) / std).astype(np.float32).astype(np.float64)
     assert np.isnan(units.without_null(scaled)).tolist() == [True, False]
 
