@@ -283,6 +283,12 @@ def test_the_learned_graph_tells_what_each_target_hears_of_each_wave(options, la
     assert not any(module._forward_hooks for module in model.modules()), "nobody keeps looking"
 
 
+@pytest.mark.parametrize("chunk", [1, 2])
+def test_the_learned_graph_is_the_same_where_nodes_listen_in_chunks(chunk):
+    whole, cut = (drawn(small(node_chunk=size)).eval() for size in (0, chunk))
+    torch.testing.assert_close(cut.learned_graph(windows()), whole.learned_graph(windows()))
+
+
 def test_series_without_drivers_are_waves_and_targets_at_once():
     shape = replace(SMALL, drivers=0)
     model, batch = drawn(small(), shape).eval(), windows(shape=shape)

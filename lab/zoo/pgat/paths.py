@@ -14,13 +14,15 @@ from lab.zoo.pgat.hop import GraphHop
 
 @contextmanager
 def weights_seen(blocks: Iterable[nn.Module], graphs: int) -> Iterator[dict[nn.Module, Tensor]]:
-    """The weights [graphs, destinations, sources] of hops that run inside, in the mean over tokens and heads."""
+    """The weights [graphs, destinations, sources] of hops that run inside once, in the mean over tokens and heads."""
     seen: dict[nn.Module, Tensor] = {}
     handles = []
 
     def look_at(hop: GraphHop) -> None:
         def note(_: nn.Module, __: object, weights: Tensor) -> None:
-            seen[hop] = weights.unflatten(0, (graphs, -1)).mean((1, 2))  # type: ignore[no-untyped-call]
+            rows = weights.unflatten(0, (graphs, -1)).mean((1, 2))  # type: ignore[no-untyped-call]
+            # A hop whose nodes listen in chunks shows the rows of one chunk after the other.
+            seen[hop] = torch.cat([seen[hop], rows], 1) if hop in seen else rows
 
         handles.append(hop.weights.register_forward_hook(note))
 
