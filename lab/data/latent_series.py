@@ -137,6 +137,8 @@ def best_possible(spec: LatentGraphSeries, weights: Numbers, values: Numbers, se
     """What one reaches who knows the law and all of the past: on average, and on the very windows of the test."""
     name = "best possible without gaps" if spec.missing else "best possible"
     first = window_starts(spec.length, spec)["test"] + spec.window
+    if first[0] < spec.delay:
+        return {}  # what reaches the first test windows was said before the series begins
     if spec.law.response == "tanh":
         some = first[np.linspace(0, len(first) - 1, STATES).astype(np.int64)]
         return _spread(futures(spec, weights, values, some, seed=seed, draws=ROLL_OUTS)).lines(name)

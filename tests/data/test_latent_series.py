@@ -159,6 +159,12 @@ def test_each_seed_has_a_graph_of_its_own_and_gaps_are_told_in_the_line() -> Non
     assert "rmse: best possible" not in lines
 
 
+def test_where_word_takes_longer_than_the_series_no_optimum_is_told() -> None:
+    for delay in (180, 500):
+        lines = LatentGraphSeries(length=200, window=8, horizon=3, delay=delay).build(0).lines
+        assert not any("best possible" in name or "true law" in name for name in lines)
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [({"own": 0.6, "coupling": 0.5}, "add up to 1.1"), ({"nodes": 3, "degree": 3}, "can listen to 2 others")],
