@@ -139,8 +139,8 @@ class JointEncoder(nn.Module):
         """[graphs, horizon, nodes, 1] of windows [graphs, frames, nodes, features]."""
         x = self.embedding(batch.x)
         known = batch.adjacency[:, -1] if batch.adjacency.ndim == 4 else batch.adjacency
-        # Every node hears itself, so that none is without neighbours.
-        edges = known.to(x.dtype) + torch.eye(x.shape[2], dtype=x.dtype, device=x.device)
+        # Edges lead from row to column; every node hears itself too, so that none is without neighbours.
+        edges = known.mT.to(x.dtype) + torch.eye(x.shape[2], dtype=x.dtype, device=x.device)
         hop = (edges / edges.sum(-1, keepdim=True))[:, None]
         for layer in self.layers:
             x = layer(x, hop)

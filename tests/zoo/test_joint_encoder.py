@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -35,6 +37,19 @@ def test_layers_have_as_many_parameters_as_their_algebra_says():
     layer = 29 * width**2 + width**2 // heads + 20 * width + (SHAPE.nodes + SHAPE.window) * width
     assert sum(weight.numel() for weight in model.layers.parameters()) == 2 * layer
     assert sum(weight.numel() for weight in model.last.parameters()) == width**2 + width
+
+
+def test_a_node_hears_those_that_have_an_edge_to_it():
+    torch.manual_seed(0)
+    model = JointEncoder(width=16, layers=1).build(SHAPE)
+    known = torch.zeros(1, SHAPE.nodes, SHAPE.nodes)
+    known[0, 2, 5] = 1
+    hops = []
+    model.layers[0].register_forward_pre_hook(lambda _, told: hops.append(told[1][0, 0]))
+    model(replace(windows(1), adjacency=known))
+    expected = torch.eye(SHAPE.nodes)
+    expected[5, [2, 5]] = 0.5
+    torch.testing.assert_close(hops[0], expected)
 
 
 def form(batch, kernel="fused", **options):
