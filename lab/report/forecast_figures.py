@@ -85,12 +85,13 @@ def _known(at: Sequence[float], lines: Mapping[str, Sequence[float]]) -> Iterato
 
     for name, values in lines.items():
         spots = [spot for spot, known in enumerate(values) if math.isfinite(known)]
+        is_left = 2 * spots[-1] < len(at) - 1
         yield Scatter(
             x=[at[spot] for spot in spots],
             y=[values[spot] for spot in spots],
             mode="lines+markers+text",
             text=["" for _ in spots[1:]] + [words(name)],
-            textposition="top left",
+            textposition="top right" if is_left else "top left",
             textfont={"size": 10, "color": VERMILION},
             line={"color": VERMILION, "width": 1, "dash": "dot"},
             marker={"size": 3},
