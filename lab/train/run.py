@@ -30,7 +30,7 @@ from lab.train.pack import Pack
 from lab.train.schedule import Plateau
 from lab.train.scoring import score
 from lab.train.step import Seen, Stepper
-from lab.train.stopping import Stopping
+from lab.train.stopping import Stopping, waited_for
 from lab.train.streams import Streams
 from lab.train.tasks import task_of
 from lab.train.watch import Alert, Guard, facts_of_run, unheard
@@ -179,7 +179,8 @@ class Run:
         ratio = self.recorder.summary.epoch_ratio()
         self.past.ratios.append(ratio)
         if self.training.schedule == "plateau":
-            self.stepper.scale[0] = self.plateau.tell(scores.get(self.plateau.score, math.nan))
+            seen = waited_for(self.plateau.score, scores, "training.plateau_score")
+            self.stepper.scale[0] = self.plateau.tell(seen)
         self._act(self.guard.take())
         if self.why_stopped:
             return "stopped", self.why_stopped

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from lab.errors import LabError, choose
 from lab.spec.experiment import Experiment, StopRun
 from lab.spec.tasks import TASKS
 from lab.train.schedule import Goal
@@ -46,7 +47,7 @@ class Stopping:
             said = f"grad/weight of the matrices was {ratio:.3g} in the last epoch"
             return "stopped", f"{said}, {self.stop.grad_weight_ratio}"
         told = scores or {}
-        flat = self._is_flat(told.get(self.stop.watched, math.nan) if self.stop.watched else score)
+        flat = self._is_flat(waited_for(self.stop.watched, told, "stop_run.plateau") if self.stop.watched else score)
         ends = (flat, self._is_reached(told))
         return ("done", "") if any(ends) else None
 
@@ -86,6 +87,13 @@ class Stopping:
 def watched(experiment: Experiment) -> str:
     """The score whose best epoch matters: the one that stopping names, or the main one on the validation graphs."""
     return experiment.stop_run.watched or f"valid.{TASKS[experiment.dataset.task].main}"
+
+
+def waited_for(name: str, scores: Mapping[str, float], option: str) -> float:
+    """A score by the name that an option gives it; one that a run never has would be waited for in vain."""
+    if name not in scores:
+        raise LabError(f"{option} waits for {name}, which this run does not have", hint=choose(name, scores))
+    return scores[name]
 
 
 def best_epoch(scores: Sequence[float], goal: Goal) -> int | None:

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from lab.errors import LabError
 from lab.spec.experiment import Experiment, StopRun
 from lab.train.stopping import Stopping, best_epoch, watched
 
@@ -88,6 +89,13 @@ def test_a_score_may_have_to_stay_where_it_is_for_some_epochs() -> None:
 @pytest.mark.parametrize("scores", [{}, {"train.acc": math.nan}, {"valid.acc": 1.0}])
 def test_a_score_that_is_not_told_is_not_reached(scores: dict[str, float]) -> None:
     assert Stopping(StopRun(reached="train.acc > 0.5"), "max").tell(1.0, math.nan, scores) is None
+
+
+def test_patience_with_a_score_that_a_run_never_has_is_a_mistake_and_not_an_end() -> None:
+    stopping = Stopping(StopRun(plateau="2 epochs of valid.mae_24"), "min")
+    with pytest.raises(LabError, match=r"waits for valid\.mae_24") as told:
+        stopping.tell(0.5, math.nan, {"valid.mae": 0.5, "valid.mae_2": 0.6})
+    assert "valid.mae_2" in told.value.hint
 
 
 def test_a_resumed_run_goes_on_counting() -> None:
