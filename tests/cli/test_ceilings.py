@@ -13,13 +13,13 @@ from lab.__main__ import main
 def test_the_best_scores_of_every_preset_are_printed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "80")
     assert main(["show", "psbm_links", "--table"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    told = ["default", "0.891", "0.641", "0.709", "0.244", "0.867", "0.828", "0.804", "0.891", "0.829", "0.747"]
-    (row,) = [line for line in lines if line[:1] == ["default"]]
-    assert row[:11] == told
-    assert len([line for line in lines if line[:1] == ["null"]]) == 1
+    best, less = (line for line in lines if line[:1] == ["default"])
+    assert best == ["default", "0.891", "0.641", "0.709", "0.244"]
+    assert less[:7] == ["default", "0.867", "0.828", "0.804", "0.891", "0.829", "0.747"]
+    assert len([line for line in lines if line[:1] == ["null"]]) == 2
 
 
 def test_they_are_drawn_in_one_file_and_told_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
