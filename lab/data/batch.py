@@ -83,6 +83,8 @@ class Batch:
     """[graphs] int64: which graphs of the split these are."""
     extra: Mapping[str, Tensor] = field(default_factory=dict)
     """What the model prepared of each graph once (walk stacks, say), [graphs, ...]; see Prepared."""
+    trend: Tensor | None = None
+    """[graphs, horizon, nodes] what was taken off `y`, scaled, and off what was seen; None where nothing was."""
 
     @property
     def edges(self) -> Tensor:
@@ -93,6 +95,17 @@ class Batch:
         graph, source, target = at = self.adjacency.nonzero(as_tuple=True)
         once = torch.stack([source, target]) + graph * self.mask.shape[1]
         return once.repeat_interleave(self.adjacency[at].long(), dim=1)
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """Its own tensors by name, without what was prepared."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+
+    def only(self, at: Tensor) -> Batch:
+        """The graphs at these places, and what was prepared of them."""
+        cut = {name: tensor.index_select(0, at) for name, tensor in self.tensors.items()}
+        extra = {name: tensor.index_select(0, at) for name, tensor in self.extra.items()}
+        return replace(self, **cut, extra=extra)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lab.data.batch import AnySplit, Dataset, Scale, Shape, Split
+from lab.data.trends import Trend
 from lab.data.windows import WindowSplit
 
 TENSORS: dict[type[AnySplit], tuple[str, ...]] = {
@@ -96,15 +97,16 @@ def _split(told: dict[str, Any], held: Mapping[str, Tensor]) -> AnySplit:
     parts = [held[place] for place in told["parts"]]
     if not told["frames"]:
         return Split(*parts)
-    x, adjacency, y, starts = parts
-    return WindowSplit(x, adjacency, y, starts, told["frames"]["window"], told["frames"]["horizon"])
+    x, adjacency, y, starts, *trend = parts
+    frames = told["frames"]
+    return WindowSplit(x, adjacency, y, starts, frames["window"], frames["horizon"], Trend(*trend) if trend else None)
 
 
 def _told(dataset: Dataset, name: str) -> dict[str, Any]:
     """Where the tensors of a split are kept, under the first name that each has, and what windows it cuts."""
     first, split = _kept_as(dataset, name), dataset.splits[name]
     places = {id(tensor): place for place, tensor in _tensors(dataset)}
-    parts = [places[id(getattr(split, part))] for part in TENSORS[type(split)]]
+    parts = [places[id(tensor)] for _, tensor in _parts(split)]
     frames = {"window": split.window, "horizon": split.horizon} if isinstance(split, WindowSplit) else {}
     return {"as": first, "parts": parts, "frames": frames}
 
@@ -113,13 +115,19 @@ def _tensors(dataset: Dataset) -> Iterator[tuple[str, Tensor]]:
     """Every tensor once, under its first name."""
     seen: set[int] = set()
     for name, split in dataset.splits.items():
-        for part in TENSORS[type(split)] if _kept_as(dataset, name) == name else ():
-            tensor: Tensor = getattr(split, part)
+        for part, tensor in _parts(split) if _kept_as(dataset, name) == name else ():
             if id(tensor) not in seen:
                 seen.add(id(tensor))
                 yield f"{name}.{part}", tensor
     if dataset.truth is not None:
         yield "truth", dataset.truth
+
+
+def _parts(split: AnySplit) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a split; those of a trend only where it has one."""
+    yield from ((part, getattr(split, part)) for part in TENSORS[type(split)])
+    if isinstance(split, WindowSplit) and split.trend is not None:
+        yield from (("trend.weights", split.trend.weights), ("trend.values", split.trend.values))
 
 
 def _kept_as(dataset: Dataset, name: str) -> str:

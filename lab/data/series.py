@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from lab.data.batch import Dataset, Scale, Shape
+from lab.data.forecast_windows import filled
+from lab.data.trends import Trend, trend_weights
 from lab.data.windows import WindowSplit
 from lab.errors import LabError
 from lab.spec.datasets.series import OfSeries
@@ -54,9 +56,9 @@ def to_dataset(series: Series, spec: OfSeries, scaling: Scaling) -> Dataset:
     starts = window_starts(frames, spec)
     scale = fitted_scale(series, training_frames(starts["train"], spec), scaling)
     x, y = (torch.from_numpy(each) for each in _scaled(series, scale))
-    adjacency = _graph(series, nodes)
+    adjacency, trend = _graph(series, nodes), _trend(series, scale, spec)
     splits = {
-        name: WindowSplit(x, adjacency, y, _in_first_sequence(each), spec.window, spec.horizon)
+        name: WindowSplit(x, adjacency, y, _in_first_sequence(each), spec.window, spec.horizon, trend)
         for name, each in starts.items()
     }
     shape = Shape(
@@ -139,6 +141,15 @@ def _scaled(series: Series, scale: Scale) -> tuple[NDArray[np.float32], NDArray[
     asked = (series.values - mean) / std
     asked[:, : series.drivers] = np.nan
     return seen[None], asked[None].astype(np.float32)
+
+
+def _trend(series: Series, scale: Scale, spec: OfSeries) -> Trend | None:
+    """What is taken off windows, worked out from known values only."""
+    if spec.detrend == "none":
+        return None
+    known = np.where(is_missing(series.values, series.null), np.nan, series.values)
+    values = filled((known - np.array(scale.mean)) / np.array(scale.std)).astype(np.float32)
+    return Trend(torch.from_numpy(trend_weights(spec)), torch.from_numpy(values)[None])
 
 
 def _graph(series: Series, nodes: int) -> torch.Tensor:

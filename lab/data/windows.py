@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lab.data.batch import Batch, sent
+from lab.data.trends import Trend
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class WindowSplit:
     """[windows, 2] int64, on the CPU: the sequence and the first frame of each window."""
     window: int
     horizon: int = 1
+    trend: Trend | None = None
+    """What is taken off the first feature and off values to forecast, window by window."""
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -49,13 +52,19 @@ class WindowSplit:
         sequence, first = at[:, 1, None], at[:, 2, None]
         seen = first + torch.arange(self.window, device=device)
         asked = first + self.window + torch.arange(self.horizon, device=device)
-        y = self.y[sequence, asked]
+        x, y, trend = self.x[sequence, seen], self.y[sequence, asked], None
+        if self.trend is not None:
+            past, trend = self.trend.of(sequence, seen)
+            x[..., 0] -= past.to(x.dtype)
+            trend = trend.to(y.dtype)
+            y -= trend
         return Batch(
-            x=self.x[sequence, seen],
+            x=x,
             adjacency=self._graphs(sequence, seen),
             mask=torch.ones(len(index), self.nodes, dtype=torch.bool, device=device),
             y=y if y.ndim == 3 else y[:, 0],
             ids=at[:, 0],
+            trend=trend,
         )
 
     def _graphs(self, sequence: Tensor, seen: Tensor) -> Tensor:
@@ -67,4 +76,5 @@ class WindowSplit:
         """The same split on another device; starts stay on the CPU, and what is shared stays shared."""
         x, adjacency = self.x.to(device), self.adjacency.to(device)
         y = adjacency if self.y is self.adjacency else self.y.to(device)
-        return replace(self, x=x, adjacency=adjacency, y=y)
+        trend = None if self.trend is None else self.trend.to(device)
+        return replace(self, x=x, adjacency=adjacency, y=y, trend=trend)

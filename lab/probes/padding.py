@@ -124,9 +124,7 @@ class PaddingProbe(RingProbe):
 
 def _most_padded(batch: Batch, count: int) -> Batch:
     """The graphs of a batch with the fewest nodes."""
-    at = batch.mask.sum(1).argsort(stable=True)[:count]
-    cut = {name: getattr(batch, name).index_select(0, at) for name in ("x", "adjacency", "mask", "y", "ids")}
-    return replace(batch, **cut, extra={name: tensor.index_select(0, at) for name, tensor in batch.extra.items()})
+    return batch.only(batch.mask.sum(1).argsort(stable=True)[:count])
 
 
 def is_window(batch: Batch) -> bool:

@@ -64,5 +64,8 @@ def _check_windows(shape: Shape, split: WindowSplit) -> None:
     assert batch.x.isfinite().all(), "a feature is not finite"
     if shape.horizon:
         assert batch.y.shape[1:] == (shape.horizon, nodes), f"answers are {tuple(batch.y.shape[1:])}, unlike the shape"
+        if batch.trend is not None:
+            assert batch.trend.shape == batch.y.shape, f"a trend is {tuple(batch.trend.shape)}, unlike the answers"
+            assert batch.trend.isfinite().all(), "a trend is not finite"
     else:
         assert batch.y.shape[1:] == (nodes, nodes), f"answers are {tuple(batch.y.shape[1:])}, unlike the shape"

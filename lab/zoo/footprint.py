@@ -55,8 +55,8 @@ def memory_stats(
     Without a loss the mean square of the outputs stands for it; `forward` is how the model is called, if not plainly.
     """
     learning = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-    known = [*model.parameters(), *model.buffers(), batch.x, batch.adjacency, batch.mask, batch.y]
-    saved, live = Saved(model), Timeline(model, [*known, *batch.extra.values()])
+    known = [*model.parameters(), *model.buffers(), *batch.tensors.values(), *batch.extra.values()]
+    saved, live = Saved(model), Timeline(model, known)
     with _unchanged(model), live:
         with saved.watching(), live.watching():
             told = (forward or model)(batch)

@@ -7,12 +7,13 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from lab.spec.datasets.dataset import DatasetSpec
-from lab.spec.spec import factor
+from lab.spec.spec import Factor, factor
 
 Frames = Annotated[int, Field(ge=1, le=10_000)]
 Length = Annotated[int, Field(ge=20, le=10_000_000)]
 Cut = Literal["70/10/20", "60/20/20", "70/15/15", "80/10/10"]
 SplitUnit = Literal["targets", "series", "window"]
+Detrend = Literal["none", "moving_average", "savgol_poly"]
 GraphShown = Literal["hidden", "true", "weighted"]
 
 
@@ -36,6 +37,19 @@ class OfSeries(DatasetSpec):
     """Frames from one training window to the next."""
     eval_stride: Frames = 1
     """The same of validation and test windows."""
+    detrend: Annotated[Detrend, Factor(off="none")] = "none"
+    """A trend of each window's own frames, taken off what a model sees and off what it is to forecast, and given back
+    before anything is scored: each frame's mean with those before it (`moving_average`), the last one held on, or one
+    polynomial through the whole window (`savgol_poly`), which goes on ever more slowly. Gaps count as the last known
+    value. Side inputs stay as they are."""
+    detrend_frames: Frames = 12
+    """Frames of a moving average; fewer where the window begins."""
+    detrend_order: Literal[1, 2] = 1
+    """Highest power of the polynomial: a line, or a parabola."""
+    detrend_damping: Annotated[float, Field(ge=0, le=1)] = 0.9
+    """Each step ahead moves the polynomial's time on by this share of the step before: 1 goes on undamped, 0 holds the
+    polynomial's last value. An undamped one, fitted to noise, runs away from the series over a long horizon; one damped
+    by 0.9 leaves the window with its slope and never gets further than nine frames ahead."""
 
     def lines(self, dataset: Any) -> dict[str, float]:
         """What its making tells of the best possible forecast, then what simple forecasts reach."""

@@ -141,16 +141,14 @@ def without(batch: Batch, graphs: frozenset[int]) -> Batch | None:
     stays = torch.tensor([graph not in graphs for graph in batch.ids.tolist()], device=batch.x.device)
     if not bool(stays.any()):
         return None
-    at = stays.nonzero()[:, 0]
-    cut = {name: getattr(batch, name).index_select(0, at) for name in ("x", "adjacency", "mask", "y", "ids")}
-    extra = {name: tensor.index_select(0, at) for name, tensor in batch.extra.items()}
-    return Batch(**cut, extra=extra)
+    return batch.only(stays.nonzero()[:, 0])
 
 
 def in_double(batch: Batch) -> Batch:
     """A batch whose numbers, not its tokens and labels, are of double precision."""
     extra = {name: _double(tensor) for name, tensor in batch.extra.items()}
-    return replace(batch, x=_double(batch.x), y=_double(batch.y), extra=extra)
+    trend = None if batch.trend is None else _double(batch.trend)
+    return replace(batch, x=_double(batch.x), y=_double(batch.y), extra=extra, trend=trend)
 
 
 def _double(tensor: Tensor) -> Tensor:

@@ -100,13 +100,15 @@ class Forecast(Task):
         mean, unit = self._scaling(y)
         seen = ~y.isnan() & batch.mask[:, None, self.drivers :]
         y = torch.where(seen, y, 0.0)
-        original = y * unit + mean
+        zero = y.new_zeros(()).expand_as(y)
+        trend = zero if batch.trend is None else batch.trend[:, :, self.drivers :].to(dtype)
+        original = (y + trend) * unit + mean
         null = self.scale.null
         if null is None:
-            return Asked(y, original, seen, seen, unit)
-        # Scaling there and back in float32 leaves a little of what was exactly the mark.
-        is_mark = (original - null).abs() <= 1e-5 * (mean.abs() + unit + abs(null))
-        return Asked(y, torch.where(is_mark, null, original), seen, seen & ~is_mark, unit)
+            return Asked(y, original, seen, seen, unit, trend)
+        # Scaling there and back in float32 leaves a little of what was exactly the mark, and so does a trend.
+        is_mark = (original - null).abs() <= 1e-5 * (mean.abs() + unit * (1 + trend.abs()) + abs(null))
+        return Asked(y, torch.where(is_mark, null, original), seen, seen & ~is_mark, unit, trend)
 
     def _scaling(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and deviation of the nodes that are forecast; sent to a device once, so that no step waits for it."""

@@ -37,6 +37,8 @@ class Asked:
     """Where it is not one that marks a missing value."""
     unit: Tensor
     """What one of the scaled units is in the data's own, [nodes] or [1]."""
+    trend: Tensor
+    """Scaled; what was taken off y before it was asked, and has to be given back to where forecasts lie."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def jumps(centre: Centre, asked: Asked) -> Tensor:
     if asked.y.shape[1] < 3:
         return asked.y.new_zeros(2)
     both = asked.seen[:, 1] & asked.seen[:, 2]
-    away = (centre.median[:, 2] - centre.median[:, 1]).abs() * asked.unit
+    second, third = ((centre.median[:, step] + asked.trend[:, step]) for step in (1, 2))
+    away = (third - second).abs() * asked.unit
     return torch.stack([_over(away, both).sum(), both.sum().to(away.dtype)])
 
 
