@@ -194,7 +194,7 @@ class _Case:
     @property
     def is_difference(self) -> bool:
         """Whether cells are compared with cells, and not with a number."""
-        return abs(math.fsum(self.claim.weights.values())) <= NOTHING
+        return any(weight < 0 for weight in self.claim.weights.values())
 
     @property
     def best(self) -> _Look | None:

@@ -56,7 +56,8 @@ class _Answer:
             weights, groups, is_contrast = self._groups(spoken, corners, (1, -1, -1, 1))
             noun, names = "four", {f"{a} x {b}" for a, b in (_names(left), _names(left)[::-1])}
         elif isinstance(left, At) and isinstance(right, At):
-            weights, groups, is_contrast = self._groups(spoken, [(left.setting,), (right.setting,)], (1, -1))
+            signs = (1, -spoken.statement.times)
+            weights, groups, is_contrast = self._groups(spoken, [(left.setting,), (right.setting,)], signs)
             noun, names = "pair", {left.setting.factor}
         else:
             weights, groups, is_contrast = self._sides(spoken), 1, False
@@ -75,12 +76,12 @@ class _Answer:
 
     def _sides(self, spoken: Spoken) -> Weights:
         """One side less the other, each the mean of its cells."""
-        weights = Weights()
-        for term, sign in ((spoken.statement.left, 1), (spoken.statement.right, -1)):
-            cells = self._cells(spoken, term)
+        weights, said = Weights(), spoken.statement
+        sides = [[cell.id for cell in self._cells(spoken, term)] for term in (said.left, said.right)]
+        for cells, sign in zip(sides, (1, -said.times), strict=True):
             for cell in cells:
-                weights[cell.id] += sign / len(cells)  # type: ignore[assignment]
-        if not any(weights.values()):
+                weights[cell] += sign / len(cells)  # type: ignore[assignment]
+        if set(sides[0]) == set(sides[1]):
             raise LabError("both sides are the same cell", where=spoken.place, hint="compare two that differ")
         return weights
 
@@ -115,7 +116,7 @@ class _Answer:
     def _counts(self, spoken: Spoken, cell: Cell) -> bool:
         return spoken.where is None or self.board.ground.holds_in(spoken.where, cell.experiment)
 
-    def _groups(self, spoken: Spoken, corners: Corners, signs: Sequence[int]) -> tuple[Weights, int, bool]:
+    def _groups(self, spoken: Spoken, corners: Corners, signs: Sequence[float]) -> tuple[Weights, int, bool]:
         """The mean signed sum over groups of cells that are equal but for the corners' levels."""
         found = [self._group(spoken, cell, corners) for cell in self.board.at(*corners[0])]
         groups = [group for group in found if group is not None]

@@ -57,7 +57,8 @@ class _Speech:
 
     def read(self) -> tuple[Spoken, list[LabError]]:
         said = parse(self.claim.say, self.place)
-        statement = Statement(self._checked(said.left), said.sign, self._checked(said.right, is_right=True))
+        right = self._checked(said.right, is_right=said.times == 1)
+        statement = Statement(self._checked(said.left), said.sign, right, said.times)
         if statement.left == statement.right:
             raise self._error("both sides are the same", "compare two levels or two cells")
         if statement.sign == "==" and not self.claim.by:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ Sign = Literal[">", "<", "=="]
 SIGNS: tuple[Sign, ...] = (">", "<", "==")
 GRAMMAR = (
     "say `model.norm: batch > none` (two levels of a factor), `cell(model.norm=none) > reference`, "
-    "`arm(mine) > 0.84` or `interaction(model.norm, model.mixing) > 0`; the signs are > < =="
+    "`arm(mine) > 0.84`, `arm(mine) < 0.5 * reference` or `interaction(model.norm, model.mixing) > 0`; "
+    "the signs are > < =="
 )
 LONGEST = 300
 MOST_DIGITS = 20
@@ -131,6 +133,8 @@ class Statement:
     left: Term
     sign: Sign
     right: Term
+    times: float = 1.0
+    """What the right side is multiplied by."""
 
 
 def parse(say: str, place: Place) -> Statement:
@@ -164,6 +168,7 @@ class _Reader:
             self._take(":")
         left = self._term(factor)
         sign = self._sign()
+        times = self._times()
         right = self._term(factor)
         if self.at < len(self.tokens):
             self._refuse(f"`{self.tokens[self.at].text}` is too much")
@@ -173,7 +178,9 @@ class _Reader:
             self._refuse("an interaction is compared with a number", "write `interaction(a, b) > 0`")
         if isinstance(right, Interaction):
             self._refuse("an interaction stands on the left", "write `interaction(a, b) > 0`")
-        return Statement(left, sign, right)
+        if isinstance(right, Number) and times != 1:
+            self._refuse("a number is multiplied", "write the product")
+        return Statement(left, sign, right, times)
 
     def _split(self) -> list[_Token]:
         tokens, end = list[_Token](), 0
@@ -186,6 +193,15 @@ class _Reader:
             tokens.append(_Token(kind, match[kind][1:-1] if kind == "text" else match[kind]))
             end = match.end()
         return tokens
+
+    def _times(self) -> float:
+        if self._peek(1) != _Token("word", "*"):
+            return 1.0
+        told, number = self._peek().text, self._level()
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < math.inf:
+            self._refuse(f"`{told}` is no positive number to multiply by")
+        self.at += 1
+        return float(number)
 
     def _term(self, factor: str) -> Term:
         token = self._peek()

@@ -99,6 +99,15 @@ def test_a_cell_is_held_against_a_number():
     assert found[0].is_level
 
 
+def test_half_is_judged_whatever_the_size_of_the_whole_in_each_seed():
+    whole = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0]
+    scores = {"some": [0.4 * x for x in whole], "whole": whole}
+    less, more = (claim(f"some < {part} * whole", {"some": 1.0, "whole": -part}, sign="<") for part in (0.5, 0.3))
+    found = judged(scores, less, more)
+    assert [each.verdict for each in found] == ["supported", "refuted"]
+    assert not found[0].is_level
+
+
 def test_an_interaction_is_a_difference_of_differences():
     both = [lift + 0.3 + wiggle for lift, wiggle in zip(LIFT, WIGGLE, strict=True)]
     scores = {"both": both, "one": [x + 0.1 for x in LIFT], "other": [x + 0.1 for x in LIFT], "none": LIFT}

@@ -75,6 +75,15 @@ def test_a_level_may_be_held_against_a_number_or_the_base(study_of):
     assert claim.weights[claim_reference(study_of)] == -1.0
 
 
+def test_what_is_held_against_may_be_a_multiple(study_of):
+    _, claim = asked(study_of, "model.mlp_norm: none < 0.5 * reference")
+    assert sum(weight for weight in claim.weights.values() if weight > 0) == pytest.approx(1)
+    assert claim.weights[claim_reference(study_of)] == -0.5
+    _, claim = asked(study_of, "model.mlp_norm: none < 1.2 * batch")
+    assert sum(claim.weights.values()) == pytest.approx(-0.2)
+    assert claim.groups == 6
+
+
 def claim_reference(study_of) -> str:
     return expand(study_of(factors=NORMS)).reference.id
 

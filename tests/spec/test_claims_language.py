@@ -48,6 +48,14 @@ def test_every_form_is_read(say, left, sign, right):
     assert parse(f"  {say.replace(' ', '   ')}  " if "'" not in say else say, HERE) == Statement(left, sign, right)
 
 
+def test_the_right_side_may_be_multiplied():
+    assert parse("arm(a) < 0.4 * reference", HERE) == Statement(Arm("a"), "<", Cell(), 0.4)
+    assert parse("n: 8 > 2 * 4", HERE) == Statement(At(Setting("n", 8)), ">", At(Setting("n", 4)), 2.0)
+    for wrong in ("a: x < y * z", "reference < 0 * arm(a)", "reference < -1 * arm(a)", "reference < .inf * arm(a)"):
+        assert "is no positive number to multiply by" in str(problem_of(wrong))
+    assert "a number is multiplied" in str(problem_of("reference > 2 * 0.4"))
+
+
 NAMES = st.from_regex(r"[a-z][a-z_]{0,6}(\.[a-z][a-z_]{0,6})?", fullmatch=True).filter(
     lambda name: name not in ("null", "true", "false", "reference")
 )
@@ -58,14 +66,15 @@ SIDES = st.one_of(CELLS, st.builds(Arm, NAMES))
 NUMBERS = st.floats(-9, 9).map(lambda x: Number(round(x, 4)))
 STATEMENTS = st.one_of(
     st.builds(Statement, SIDES, st.sampled_from(SIGNS), st.one_of(SIDES, NUMBERS)),
+    st.builds(Statement, SIDES, st.sampled_from(SIGNS), SIDES, st.floats(0.01, 9).map(lambda x: round(x, 3))),
     st.builds(Statement, st.builds(Interaction, SETTINGS, SETTINGS), st.sampled_from(SIGNS), NUMBERS),
 )
 
 
 def written(part):
     match part:
-        case Statement(left, sign, right):
-            return f"{written(left)} {sign} {written(right)}"
+        case Statement(left, sign, right, times):
+            return f"{written(left)} {sign} {f'{times} * ' if times != 1 else ''}{written(right)}"
         case Cell(settings):
             return f"cell({', '.join(map(written, settings))})"
         case Arm(name):
