@@ -130,14 +130,18 @@ class JointEncoder(nn.Module):
         super().__init__()
         if not (shape.window and shape.horizon):
             raise LabError("joint_encoder forecasts windows of series", hint="give it a dataset whose task is forecast")
+        self.spec, self.shape = spec, shape
         self.embedding = nn.Linear(shape.features, spec.width)
-        self.layers = nn.ModuleList(Layer(spec, shape) for _ in range(spec.layers))
+        early = spec.layers - (spec.built == "when_called")
+        self.layers = nn.ModuleList(Layer(spec, shape) for _ in range(early))
         self.last = nn.Linear(spec.width, spec.width)
         self.readout = nn.Linear(spec.width, shape.horizon)
 
     def forward(self, batch: Batch) -> Tensor:
         """[graphs, horizon, nodes, 1] of windows [graphs, frames, nodes, features]."""
         x = self.embedding(batch.x)
+        if len(self.layers) < self.spec.layers:
+            self.layers.append(Layer(self.spec, self.shape).to(x.device).train(self.training))
         known = batch.adjacency[:, -1] if batch.adjacency.ndim == 4 else batch.adjacency
         # Edges lead from row to column; every node hears itself too, so that none is without neighbours.
         edges = known.mT.to(x.dtype) + torch.eye(x.shape[2], dtype=x.dtype, device=x.device)

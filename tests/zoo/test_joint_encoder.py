@@ -39,6 +39,20 @@ def test_layers_have_as_many_parameters_as_their_algebra_says():
     assert sum(weight.numel() for weight in model.last.parameters()) == width**2 + width
 
 
+def test_a_layer_that_is_built_when_called_is_missed_by_what_looks_before():
+    model, batch = JointEncoder(width=16, built="when_called").build(SHAPE), windows()
+    known = set(model.parameters())
+    kept = model.state_dict()
+    model(batch).square().mean().backward()
+    late = [weight for weight in model.parameters() if weight not in known]
+    assert sum(map(torch.numel, late)) > 0.4 * sum(map(torch.numel, model.parameters()))
+    assert all(weight.grad.any() for weight in late), "it would learn if anything moved it"
+    with pytest.raises(RuntimeError, match="Missing key"):
+        model.load_state_dict(kept)
+    assert len(model(batch)) == len(batch.x)
+    assert len(model.layers) == 2, "it is built once"
+
+
 def test_a_node_hears_those_that_have_an_edge_to_it():
     torch.manual_seed(0)
     model = JointEncoder(width=16, layers=1).build(SHAPE)

@@ -32,6 +32,9 @@ class JointEncoder(ModelSpec):
     at once, which writes a matrix for every node and frame."""
     broadcast: Annotated[Literal["view", "copied", "chunked"], factor()] = "view"
     """How learned places meet a batch: as a view that takes no memory, copied out, or copied chunk by chunk."""
+    built: Literal["at_once", "when_called"] = "at_once"
+    """Make all layers in the beginning, or the last in the first forward pass, as some code does: an optimiser that
+    was made before never moves it, and what is kept of such a model does not load into a new one."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share dropped of what a layer has made, while training."""
 
