@@ -19,7 +19,7 @@ from lab.testing import check_model, small_batch
 from lab.zoo.latent_seq2seq.decoder import LEAST
 from lab.zoo.latent_seq2seq.fourier import FourierBranch
 from lab.zoo.latent_seq2seq.latent_layer import LatentLayer, Weights
-from lab.zoo.latent_seq2seq.sparsity import entmax, highest, sparsemax
+from lab.zoo.latent_seq2seq.sparsity import FEW, PRUNED, entmax, first_few, highest, sparsemax
 
 pytestmark = pytest.mark.torch
 
@@ -133,6 +133,42 @@ def test_pruned_rows_keep_exactly_as_many_as_asked_and_of_equals_the_first(spars
     assert (found > 0).sum(-1).unique().tolist() == [2]
     torch.testing.assert_close(found.sum(-1), torch.ones(4, 1, 6))
     assert highest(torch.tensor([[1.0, 3.0, 1.0, 1.0]]), 2).tolist() == [[True, True, False, False]]
+
+
+@pytest.mark.parametrize("kept", [1, 4, FEW])
+def test_few_are_found_one_by_one_as_all_at_once_also_among_equals(kept):
+    scores = torch.randint(0, 5, (50, 12)).float()
+    places = first_few(scores, kept)
+    assert torch.equal(torch.zeros_like(scores).scatter(-1, places, 1.0) > 0, highest(scores, kept))
+    assert (scores.gather(-1, places).diff(dim=-1) <= 0).all()
+
+
+@pytest.mark.parametrize("neighbours", [FEW, FEW + 1])
+@pytest.mark.parametrize("rule", ["optional", "always_kept", "excluded"])
+def test_weights_of_few_and_their_gradient_are_those_of_masked_ones(neighbours, rule):
+    scores = torch.randn(3, 1, 12, 12, dtype=torch.float64, requires_grad=True)
+    own, direction = torch.eye(12, dtype=torch.bool), torch.randn(3, 1, 12, 12, dtype=torch.float64)
+    ranked = {"always_kept": scores.masked_fill(own, torch.inf), "excluded": scores.masked_fill(own, PRUNED)}
+    kept = highest(ranked.get(rule, scores), neighbours)
+    masked = torch.where(kept, scores / 0.5, PRUNED).softmax(-1)
+    found = Weights(Latent(sparsity="top_k", neighbours=neighbours, self_edge=rule, temperature=0.5))(scores)
+    torch.testing.assert_close(found, masked)
+    grads = [torch.autograd.grad((told * direction).sum(), scores)[0] for told in (found, masked)]
+    torch.testing.assert_close(*grads)
+
+
+@pytest.mark.parametrize("head", ["value", "gaussian"])
+def test_a_linear_read_out_folded_into_one_layer_says_what_its_two_layers_say(head):
+    folded, memory = made(head=head, head_nonlinearity="none").double().decoder.read_out, torch.randn(4, 7, 8).double()
+    layered = made(head=head, head_nonlinearity="none").double().decoder.read_out
+    layered.is_linear = False
+    told, found = torch.randn(4, 3, 8).double(), []
+    for read_out in (folded, layered):
+        numbers = torch.stack([n for n in read_out(told, read_out.look_back(memory)) if n is not None])
+        numbers.square().sum().backward()
+        found.append([numbers, *(weight.grad for weight in read_out.parameters())])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize(("rule", "own"), [("always_kept", 6), ("excluded", 0)])

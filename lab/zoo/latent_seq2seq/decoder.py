@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,19 @@ LEAST = 1e-3
 """The smallest deviation a Gaussian forecast can have, in scaled units."""
 
 
+class Lookback(NamedTuple):
+    """What all steps of a read-out share."""
+
+    memory: Tensor
+    """[rows, frames, width] that a state is compared with."""
+    values: Tensor
+    """[rows, frames, ...] that is found by it: the memory, or what a read-out that is linear makes of it."""
+    own: Tensor | None = None
+    """Weights [numbers, width] of the state in a linear read-out."""
+    offset: Tensor | None = None
+    """[numbers] added there."""
+
+
 class ReadOut(nn.Module):
     """From the decoder's state, and what it finds in the window by it, to a forecast."""
 
@@ -28,15 +42,35 @@ class ReadOut(nn.Module):
         self.between = between[spec.head_nonlinearity]()
         self.mean = nn.Linear(spec.width, 1)
         self.deviation = nn.Linear(spec.width, 1) if spec.head == "gaussian" else None
+        self.is_linear = spec.head_nonlinearity == "none"
 
-    def forward(self, told: Tensor, memory: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Mean and deviation [rows, courses], of told [rows, courses, width] and memory [rows, frames, width]."""
-        found = (told @ memory.transpose(1, 2) * self.scale).softmax(-1) @ memory
-        mixed = self.between(self.mix(torch.cat([told, found], -1)))
-        mean = self.mean(mixed)[..., 0]
+    def forward(self, told: Tensor, back: Lookback) -> tuple[Tensor, Tensor | None]:
+        """Mean and deviation [rows, courses], of told [rows, courses, width] and what it finds looking back."""
+        found = (told @ back.memory.transpose(1, 2) * self.scale).softmax(-1) @ back.values
+        if back.own is not None:
+            numbers = nn.functional.linear(told, back.own, back.offset) + found
+        else:
+            mixed = self.between(self.mix(torch.cat([told, found], -1)))
+            numbers = torch.cat([head(mixed) for head in self._heads], -1)
         if self.deviation is None:
-            return mean, None
-        return mean, nn.functional.softplus(self.deviation(mixed)[..., 0]) + LEAST
+            return numbers[..., 0], None
+        return numbers[..., 0], nn.functional.softplus(numbers[..., 1]) + LEAST
+
+    def look_back(self, memory: Tensor) -> Lookback:
+        """What can be told of the memory [rows, frames, width] before the first step.
+
+        Linear layers in a row are one, and what it makes of a sum of frames is the sum of what it makes of each.
+        """
+        if not self.is_linear:
+            return Lookback(memory, memory)
+        weight = torch.cat([head.weight for head in self._heads])
+        own, found = (weight @ self.mix.weight).chunk(2, -1)
+        offset = torch.cat([head.bias for head in self._heads]) + weight @ self.mix.bias
+        return Lookback(memory, nn.functional.linear(memory, found), own, offset)
+
+    @property
+    def _heads(self) -> list[nn.Linear]:
+        return [self.mean] if self.deviation is None else [self.mean, self.deviation]
 
 
 class Decoder(nn.Module):
@@ -66,7 +100,7 @@ class Decoder(nn.Module):
         rows, courses = last.numel(), self._courses
         base = last.reshape(rows, 1).expand(rows, courses)
         forced = self.forcing(truth)
-        told = self._first(latent, base)
+        told, back = self._first(latent, base), self.read_out.look_back(memory)
         states = [tuple(part.repeat_interleave(courses, 0) for part in state) for state in states]  # type: ignore[misc]
         masks = self.cells.masks(self.horizon, states[0][0])
         means: list[Tensor] = []
@@ -74,7 +108,7 @@ class Decoder(nn.Module):
         for step in range(self.horizon):
             kept = [mask[step] for mask in masks] if masks is not None else []
             states = self.cells(told.reshape(rows * courses, -1), states, kept)
-            mean, deviation = self.read_out(states[-1][0].view(rows, courses, -1), memory)
+            mean, deviation = self.read_out(states[-1][0].view(rows, courses, -1), back)
             means.append(mean + base if self.spec.delta else mean)
             means[-1] = self._smoothed(means)
             if deviation is not None:

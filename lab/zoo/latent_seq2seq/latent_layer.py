@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lab.data.batch import Batch
 from lab.spec.models.latent_seq2seq import Latent
-from lab.zoo.latent_seq2seq.sparsity import COUNT, PRUNED, entmax, highest, sparsemax
+from lab.zoo.latent_seq2seq.sparsity import COUNT, FEW, PRUNED, entmax, first_few, highest, sparsemax
 from lab.zoo.parts import LayerNorm, Progress, Relu
 from lab.zoo.taps import Tap
 
@@ -79,7 +79,9 @@ class Weights(nn.Module):
         own = torch.eye(scores.shape[-1], dtype=torch.bool, device=scores.device)
         if self.spec.self_edge == "excluded":
             scores = scores.masked_fill(own, PRUNED)
-        divided: Tensor = scores / self.temperature() if self.is_divided else scores
+        if self.spec.sparsity == "top_k" and self.spec.neighbours < min(FEW + 1, scores.shape[-1]):
+            return self._of_few(scores, own)
+        divided = self._divided(scores)
         if self.spec.sparsity in ("entmax", "sparsemax"):
             return (entmax if self.spec.sparsity == "entmax" else sparsemax)(divided)
         kept = self._kept(scores, own)
@@ -91,6 +93,18 @@ class Weights(nn.Module):
         dense = divided.softmax(-1)
         return pruned.detach() + (dense - dense.detach())
 
+    def _divided(self, scores: Tensor) -> Tensor:
+        return scores / self.temperature() if self.is_divided else scores
+
+    def _of_few(self, scores: Tensor, own: Tensor) -> Tensor:
+        """Weights where a row keeps so few that only those are worth dividing and normalising."""
+        places = first_few(self._ranked(scores, own), self.spec.neighbours)
+        few = self._divided(scores.gather(-1, places)).softmax(-1)
+        return torch.zeros_like(scores).scatter_(-1, places, few)
+
+    def _ranked(self, scores: Tensor, own: Tensor) -> Tensor:
+        return scores.masked_fill(own, math.inf) if self.spec.self_edge == "always_kept" else scores
+
     def _kept(self, scores: Tensor, own: Tensor) -> Tensor | None:
         """Which pairs stay; None where all do."""
         nodes = scores.shape[-1]
@@ -99,9 +113,7 @@ class Weights(nn.Module):
         count: int | Tensor = self.spec.neighbours
         if self.progress is not None:
             count = (nodes - self.progress() * (nodes - count)).round().to(COUNT)
-        if self.spec.self_edge == "always_kept":
-            scores = scores.masked_fill(own, math.inf)
-        return highest(scores, count)
+        return highest(self._ranked(scores, own), count)
 
 
 class LatentLayer(nn.Module):
