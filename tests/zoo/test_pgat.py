@@ -207,6 +207,31 @@ def test_gumbel_noise_is_the_same_when_blocks_recompute(level):
     assert all(map(torch.equal, found_by(model, batch), plain))
 
 
+def test_a_batch_in_parts_has_the_gradients_of_the_whole():
+    model, batch = drawn(small()), windows()
+
+    def gradients(parts):
+        model.zero_grad()
+        for index in torch.arange(4).chunk(parts):
+            own = (batch.x[index], batch.adjacency[index], batch.mask[index], batch.y[index], batch.ids[index])
+            (model(Batch(*own)).square().mean() / parts).backward()
+        return [weight.grad.clone() for weight in model.parameters()]
+
+    whole = gradients(1)
+    for parts in (2, 4):
+        assert_close(gradients(parts), whole, 1e-5)
+
+
+def test_a_model_leaves_its_options_as_they_are():
+    spec = small()
+    before = spec.options()
+    model = drawn(spec)
+    model(windows()).sum().backward()
+    assert spec.options() == before
+    with pytest.raises(ValueError, match="frozen"):
+        spec.width = 8
+
+
 def test_what_a_model_is_made_of_is_settled_before_it_runs():
     for spec in (small(), small(structure="given", graph_encoding=True)):
         model, batch = drawn(spec), windows()
