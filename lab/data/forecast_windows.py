@@ -95,7 +95,17 @@ def training_frames(dataset: Dataset) -> Numbers:
     """[frames, nodes] all that training windows touch, gaps filled with what was known before them."""
     split = split_of(dataset, "train")
     last = int(split.starts[:, 1].max()) + split.window + split.horizon
-    return filled(units_of(dataset).without_null(split.x[0, :last, :, 0].double().numpy()))
+    return filled(units_of(dataset).without_null(split.x[0, :last, :, 0].double().cpu().numpy()))
+
+
+def similarity(frames: Numbers) -> Numbers:
+    """[nodes, nodes] the correlations of series [frames, nodes]; one that stands still is like itself alone."""
+    away = frames - frames.mean(axis=0)
+    size = np.sqrt((away**2).sum(axis=0))
+    scaled = away / np.where(size > 0, size, 1.0)
+    found: Numbers = scaled.T @ scaled
+    np.fill_diagonal(found, 1.0)
+    return found
 
 
 def filled(values: Numbers) -> Numbers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import median
@@ -24,6 +25,21 @@ SAMPLE_BATCHES = 2
 
 ENOUGH = 16
 """Numbers that tell of the distribution they were drawn from."""
+
+
+def model_for(experiment: Experiment, dataset: Dataset, seed: int, cell: str = "") -> nn.Module:
+    """The model as a run starts it: drawn, then what its modules take from the training data.
+
+    A module with `start_from(dataset)` fills its own parameters in it, and draws nothing: what others have drawn, and
+    what two cells share, stays as it is.
+    """
+    model = build_model(experiment, dataset.shape, seed, cell)
+    with torch.no_grad():
+        for module in model.modules():
+            start_from: Callable[[Dataset], None] | None = getattr(module, "start_from", None)
+            if start_from is not None:
+                start_from(dataset)
+    return model
 
 
 def build_model(experiment: Experiment, shape: Shape, seed: int, cell: str = "") -> nn.Module:
@@ -109,7 +125,7 @@ def smoke(experiment: Experiment, steps: int = 1, seed: int = 0) -> StepTrace:
     """Build the model and take its first steps on a sample of its data, on the CPU; nothing is kept."""
     dataset = _sample(experiment, seed)
     training = experiment.training
-    model = build_model(experiment, dataset.shape, seed)
+    model = model_for(experiment, dataset, seed)
     started, losses, milliseconds = time.perf_counter(), [], []
     with torch.random.fork_rng(devices=[]):
         for loss in first_steps(experiment, model, dataset, seed=seed, steps=steps):

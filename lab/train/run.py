@@ -20,7 +20,7 @@ from lab.probes.recorder import Recorder, with_gradients
 from lab.records.record import Status
 from lab.records.rules.facts import with_facts
 from lab.spec.rules import Finding
-from lab.train.build import build_model
+from lab.train.build import model_for
 from lab.train.checkpoint import Checkpoint, Folder
 from lab.train.feed import epoch_updates
 from lab.train.flight.flight import flight_of
@@ -54,7 +54,7 @@ class Run:
         self.started = self.saved = time.monotonic()
         self.past, self.from_epoch = Progress(), 0
         self.streams = Streams(member.seed, member.cell, frozenset(self.training.unpaired))
-        model = build_model(experiment, dataset.shape, member.seed, member.cell)
+        model = model_for(experiment, dataset, member.seed, member.cell)
         model.to(dataset.splits["train"].x.device)
         self.splits = prepare_splits(dataset, model)
         self.planned_steps = self.training.epochs * len(self.updates(1))

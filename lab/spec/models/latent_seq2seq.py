@@ -13,6 +13,7 @@ Mixing = Literal["as_written", "corrected", "two_sided", "time_only", "band_pass
 SpectralStart = Literal["inverse_square", "by_modes", "zero"]
 LatentAttention = Literal["learned", "given", "identity"]
 Static = Literal["per_head", "shared", "first_head_only", "none"]
+StaticStart = Literal["diagonal", "similarity"]
 Sparsity = Literal["none", "top_k", "straight_through", "dense_then_prune", "entmax", "sparsemax"]
 SelfEdge = Literal["optional", "always_kept", "excluded"]
 TemperatureCourse = Literal["fixed", "learned", "annealed"]
@@ -63,6 +64,9 @@ class Latent(Spec):
     """Scores from queries and keys, which change from frame to frame."""
     static: Annotated[Static, Factor(off="none")] = "per_head"
     """Learned scores of node pairs, the same for all frames: a matrix for each head, one `shared`, or one head's."""
+    static_start: Annotated[StaticStart, factor()] = "diagonal"
+    """First static scores: one number for a node with itself and one for two nodes (`diagonal`), or how two series
+    correlate over the training frames (`similarity`)."""
     static_diagonal: float = 0.9
     """First static score of a node with itself."""
     static_elsewhere: float = 0.0

@@ -13,7 +13,7 @@ from torch import Tensor
 from lab.data.batch import Batch, Dataset
 from lab.data.batching import prepare_splits
 from lab.data.precision import matmul_precision
-from lab.train.build import build_model
+from lab.train.build import model_for
 from lab.train.feed import epoch_updates
 from lab.train.flight.log import Flown, Log, Update
 from lab.train.learner import Learner
@@ -63,7 +63,7 @@ class Rerun:
 
     def _model(self) -> torch.nn.Module:
         member = self.member
-        model = build_model(member.experiment, self.dataset.shape, member.seed, member.cell)
+        model = model_for(member.experiment, self.dataset, member.seed, member.cell)
         return model.to(self.dataset.splits["train"].x.device)
 
     def _stepper(self, learner: Learner) -> Stepper:

@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from lab.data.batch import Batch
+from lab.data.batch import Batch, Dataset
+from lab.data.forecast_windows import similarity, training_frames
 from lab.spec.models.latent_seq2seq import Latent
 from lab.zoo.latent_seq2seq.sparsity import COUNT, FEW, PRUNED, entmax, first_few, highest, sparsemax
 from lab.zoo.parts import LayerNorm, Progress, Relu
@@ -28,6 +29,11 @@ class StaticScores(nn.Module):
         nn.init.constant_(self.weight, self.spec.static_elsewhere)
         with torch.no_grad():
             self.weight.diagonal(dim1=-2, dim2=-1).fill_(self.spec.static_elsewhere + self.spec.static_diagonal)
+
+    def start_from(self, dataset: Dataset) -> None:
+        """Start from the correlations of the training series instead, if the options say so."""
+        if self.spec.static_start == "similarity":
+            self.weight.copy_(torch.from_numpy(similarity(training_frames(dataset))))
 
     def forward(self) -> Tensor:
         """The scores of each head."""
