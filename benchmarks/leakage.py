@@ -13,7 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from lab.data.links.frames import Frames, to_dataset, window_starts
-from lab.data.links.lines import Windows, asked_pairs, at, forecasts, gathered, of_order
+from lab.data.links.lines import Windows, asked_pairs, at, fitted, gathered, of_order
 from lab.data.links.seeded import sequences
 from lab.spec.datasets import SeededRandomGraphs
 
@@ -34,14 +34,14 @@ def windows(spec: SeededRandomGraphs) -> tuple[Windows, Windows, float]:
 def told(spec: SeededRandomGraphs) -> dict[str, float]:
     """Density, what was seen before, and AUCs."""
     train, test, density = windows(spec)
-    pairs = asked_pairs(test.next)
+    pairs = asked_pairs(train.next)
     links = at(test.next, pairs)
     seen = {(a.tobytes(), b.tobytes()) for a, b in zip(train.last, train.next, strict=True)}
     again = np.mean([(a.tobytes(), b.tobytes()) in seen for a, b in zip(test.last, test.next, strict=True)])
     marginal = np.broadcast_to(train.next.mean(0), test.mean.shape)
     dense = np.broadcast_to(test.mean.mean((1, 2), keepdims=True), test.mean.shape)
     scores = {"window density": dense, "pair marginal x density": marginal * dense}
-    scores |= dict(forecasts(train, test, pairs))
+    scores |= {name: rule(test) for name, rule in fitted(train, pairs).items()}
     aucs = {name: of_order(at(every, pairs), links)[0] for name, every in scores.items()}
     return {"density": density, "frames seen before": float(again)} | aucs
 

@@ -1,8 +1,8 @@
-"""Known lines of series: what forecasts without a network reach, fitted on the training windows only."""
+"""Known lines of series: what forecasts without a network reach on each held-out split, fitted on the training part."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +20,15 @@ from lab.data.forecast_windows import (
     units_of,
     windows_of,
 )
+from lab.data.windows import WindowSplit
 from lab.exact import gaussian
+from lab.spec.tasks import HELD_OUT, lines_on
 
 Numbers = NDArray[np.float64]
 Rule = Callable[[Numbers, int], Numbers]
 """From the past and a horizon to a forecast, [windows, horizon, nodes]."""
+Density = Callable[[Windows], tuple[Numbers, Numbers]]
+"""From windows to means and deviations, [windows, horizon, nodes] or what spreads to it."""
 RIDGE = 1.0
 """Pull towards zero of a vector autoregression, on scaled values."""
 WINDOW_RIDGE = 50.0
@@ -37,44 +41,65 @@ TO_EVERY = 3
 
 def series_lines(dataset: Dataset) -> dict[str, float]:
     """Mean, mean of the window, last value, and autoregressions with and without the other nodes."""
-    units, test, frames = units_of(dataset), split_of(dataset, "test"), training_frames(dataset)
-    rules: dict[str, Rule] = {
+    rules, units = _rules(training_frames(dataset)), units_of(dataset)
+    told: dict[str, float] = {}
+    for name in HELD_OUT:
+        for rule, sums in _sums_on(split_of(dataset, name), rules, units).items():
+            told |= lines_on(name, {f"{score}: {rule}": value for score, value in of_sums(sums).items()})
+    return told
+
+
+def _rules(frames: Numbers) -> dict[str, Rule]:
+    """Forecasts by name, fitted to the training frames."""
+    return {
         "mean": lambda past, horizon: np.broadcast_to(frames.mean(axis=0), (len(past), horizon, past.shape[2])),
         "mean of the window": window_mean,
         "last value": last_value,
         "AR(1)": Autoregression.fitted(frames, alone=True).forecast,
         "VAR(1) ridge": Autoregression.fitted(frames, alone=False).forecast,
     }
-    sums = {name: np.zeros((3, test.horizon)) for name in rules}
-    for starts in torch.split(test.starts, CHUNK):
-        past, target = past_of(test, starts, units), target_of(test, starts, units)
+
+
+def _sums_on(split: WindowSplit, rules: Mapping[str, Rule], units: Units) -> dict[str, Numbers]:
+    """The errors of every forecast over the windows of a split, by step."""
+    sums = {name: np.zeros((3, split.horizon)) for name in rules}
+    for starts in torch.split(split.starts, CHUNK):
+        past, target = past_of(split, starts, units), target_of(split, starts, units)
         for name, rule in rules.items():
-            sums[name] += step_sums((rule(past, test.horizon) - target) * units.std)
-    return {f"{score}: {name}": value for name, each in sums.items() for score, value in of_sums(each).items()}
+            sums[name] += step_sums((rule(past, split.horizon) - target) * units.std)
+    return sums
 
 
 def gaussian_lines(dataset: Dataset) -> dict[str, float]:
     """Climatology, the last value and a ridge regression on the window, each with a normal residual."""
-    train, test = windows_of(dataset, "train"), windows_of(dataset, "test")
     scored = np.arange(dataset.shape.nodes) >= dataset.shape.drivers
-    units, train, test = units_of(dataset).at(scored), train.at(scored), test.at(scored)
+    units, rules = units_of(dataset).at(scored), densities(windows_of(dataset, "train").at(scored))
     told: dict[str, float] = {}
-    for name, (mean, std) in gaussian_forecasts(train, test).items():
-        told |= {f"{score}: {name}": value for score, value in gaussian_scores(mean, std, test.target, units).items()}
+    for name in HELD_OUT:
+        windows = windows_of(dataset, name).at(scored)
+        for rule, density in rules.items():
+            scores = gaussian_scores(*density(windows), windows.target, units)
+            told |= lines_on(name, {f"{score}: {rule}": value for score, value in scores.items()})
     return told
 
 
-def gaussian_forecasts(train: Windows, test: Windows) -> dict[str, tuple[Numbers, Numbers]]:
-    """Means and deviations by name, [windows, horizon, nodes] or what spreads to it; deviations are of the training."""
+def densities(train: Windows) -> dict[str, Density]:
+    """Forecasts with a spread by name; deviations are those of the training residuals."""
     horizon = train.target.shape[1]
     centre, spread = np.nanmean(train.target, axis=(0, 1)), np.nanstd(train.target, axis=(0, 1))
-    fitted, forecast = window_ridge(train, test)
-    persistent = last_value(train.past, horizon) - train.target
+    ridge = WindowRidge.fitted(train)
+    still, missed = (_residual(told, train) for told in (last_value(train.past, horizon), ridge.forecast(train)))
     return {
-        "climatology": (np.broadcast_to(centre, test.target.shape), spread),
-        "last value": (last_value(test.past, horizon), np.sqrt(np.nanmean(persistent**2, axis=0))),
-        "ridge on the window": (forecast, np.sqrt(np.nanmean((fitted - train.target) ** 2, axis=0))),
+        "climatology": lambda windows: (np.broadcast_to(centre, windows.target.shape), spread),
+        "last value": lambda windows: (last_value(windows.past, horizon), still),
+        "ridge on the window": lambda windows: (ridge.forecast(windows), missed),
     }
+
+
+def _residual(told: Numbers, windows: Windows) -> Numbers:
+    """[horizon, nodes] the root of the mean squared error."""
+    found: Numbers = np.sqrt(np.nanmean((told - windows.target) ** 2, axis=0))
+    return found
 
 
 def window_mean(past: Numbers, horizon: int) -> Numbers:
@@ -117,15 +142,27 @@ class Autoregression:
         return np.stack(told, axis=1)
 
 
-def window_ridge(train: Windows, test: Windows) -> tuple[Numbers, Numbers]:
-    """Every target from all that its window shows: what is fitted, and what is forecast."""
-    centre = train.inputs.mean(axis=0)
-    inputs, wanted = train.inputs - centre, np.nan_to_num(train.target).reshape(len(train.target), -1)
-    level = wanted.mean(axis=0)
-    gram = inputs.T @ inputs + WINDOW_RIDGE * np.eye(inputs.shape[1])
-    weights = np.linalg.solve(gram, inputs.T @ (wanted - level))
-    fitted, forecast = ((windows.inputs - centre) @ weights + level for windows in (train, test))
-    return fitted.reshape(train.target.shape), forecast.reshape(test.target.shape)
+@dataclass(frozen=True)
+class WindowRidge:
+    """Least squares from all that a window shows to every target, with some pull towards zero."""
+
+    centre: Numbers
+    level: Numbers
+    weights: Numbers
+
+    @classmethod
+    def fitted(cls, train: Windows) -> WindowRidge:
+        """From the training windows; a missing target counts as the mean."""
+        centre = train.inputs.mean(axis=0)
+        inputs, wanted = train.inputs - centre, np.nan_to_num(train.target).reshape(len(train.target), -1)
+        level = wanted.mean(axis=0)
+        gram = inputs.T @ inputs + WINDOW_RIDGE * np.eye(inputs.shape[1])
+        return cls(centre, level, np.linalg.solve(gram, inputs.T @ (wanted - level)))
+
+    def forecast(self, windows: Windows) -> Numbers:
+        """[windows, horizon, nodes]."""
+        told: Numbers = (windows.inputs - self.centre) @ self.weights + self.level
+        return told.reshape(windows.target.shape)
 
 
 def point_scores(forecast: Numbers, target: Numbers, units: Units) -> dict[str, float]:

@@ -11,6 +11,7 @@ from lab.data.forecast_windows import UNSCALED
 from lab.data.series import Scaling, Series, to_dataset, window_starts
 from lab.exact.autoregression import Numbers, Optimum, error_variances, gaussian_optimum
 from lab.spec.datasets import LatentGraphSeries
+from lab.spec.tasks import HELD_OUT, lines_on
 
 Random = np.random.Generator
 STREAMS = ("graph", "other graph", "noise", "season", "missing", "roll-outs")
@@ -134,18 +135,37 @@ def shown(how: str, weights: Numbers, regime: NDArray[np.int64]) -> NDArray[np.g
 
 
 def best_possible(spec: LatentGraphSeries, weights: Numbers, values: Numbers, seed: int) -> dict[str, float]:
-    """What one reaches who knows the law and all of the past: on average, and on the very windows of the test."""
+    """What one reaches who knows the law and all of the past: on average, and on the very windows of a split."""
     name = "best possible without gaps" if spec.missing else "best possible"
-    first = window_starts(spec.length, spec)["test"] + spec.window
-    if first[0] < spec.delay:
-        return {}  # what reaches the first test windows was said before the series begins
-    if spec.law.response == "tanh":
-        some = first[np.linspace(0, len(first) - 1, STATES).astype(np.int64)]
-        return _spread(futures(spec, weights, values, some, seed=seed, draws=ROLL_OUTS)).lines(name)
-    asked = first[:, None] + np.arange(spec.horizon)
-    expected = futures(spec, weights, values, first, seed=seed, draws=0)[:, :, 0]
-    here = point_scores(expected, values[asked], UNSCALED)
-    return _on_average(spec, weights, asked).lines(name) | {f"{score}: true law": here[score] for score in here}
+    told: dict[str, float] = {}
+    for split in HELD_OUT:
+        first = window_starts(spec.length, spec)[split] + spec.window
+        if first[0] < spec.delay:
+            continue  # what reaches the first windows was said before the series begins
+        if spec.switch_every:  # then splits differ in how many windows lie across a switch
+            told |= lines_on(split, _optimum(spec, weights, values, first, seed=seed).lines(name))
+        elif split == "test":
+            told |= _optimum(spec, weights, values, first, seed=seed).lines(name)
+        if spec.law.response == "linear":
+            expected = futures(spec, weights, values, first, seed=seed, draws=0)[:, :, 0]
+            here = point_scores(expected, values[_asked(spec, first)], UNSCALED)
+            told |= lines_on(split, {f"{score}: true law": value for score, value in here.items()})
+    return told
+
+
+def _asked(spec: LatentGraphSeries, first: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[windows, horizon] the frames to forecast of windows that are asked from these frames on."""
+    return first[:, None] + np.arange(spec.horizon)
+
+
+def _optimum(
+    spec: LatentGraphSeries, weights: Numbers, values: Numbers, first: NDArray[np.int64], *, seed: int
+) -> Optimum:
+    """The best possible scores over windows asked from these frames on; by roll-outs where no closed form is known."""
+    if spec.law.response == "linear":
+        return _on_average(spec, weights, _asked(spec, first))
+    some = first[np.linspace(0, len(first) - 1, STATES).astype(np.int64)]
+    return _spread(futures(spec, weights, values, some, seed=seed, draws=ROLL_OUTS))
 
 
 def _on_average(spec: LatentGraphSeries, weights: Numbers, asked: NDArray[np.int64]) -> Optimum:

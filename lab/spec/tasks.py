@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from lab.spec import forecast_scores, link_scores
 
 SPLITS = ("train", "valid", "test")
+HELD_OUT = SPLITS[1:]
+"""The splits that nothing is fitted to: known lines are measured on each of them."""
 COSTS = {
     "cost.seconds": "wall-clock seconds of the trial",
     "cost.step_ms": "milliseconds of a training step",
@@ -126,6 +129,11 @@ TASKS: dict[str, Task] = {
         main="mae",
     ),
 }
+
+
+def lines_on(split: str, lines: Mapping[str, float]) -> dict[str, float]:
+    """Known lines such as "mae: last value", measured on one split, under names that say so."""
+    return {f"{split}.{name}": value for name, value in lines.items()}
 
 
 def line_beside(line: str, score: str) -> str:

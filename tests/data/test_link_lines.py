@@ -53,7 +53,7 @@ def test_a_frame_seen_before_tells_what_followed_it_on_average() -> None:
     a, b, new = (random.random((5, 5)) < 0.5 for _ in range(3))
     train = Windows(np.stack([a, a, b]), np.zeros((3, 5, 5)), np.stack([a, b, new]))
     otherwise = np.full((5, 5), 0.25)
-    told = successor_lookup(train, np.stack([a, b, new]), otherwise)
+    told = successor_lookup(train, otherwise)(Windows(np.stack([a, b, new]), train.mean, train.next))
     assert told[0] == pytest.approx((a.astype(float) + b) / 2)
     assert told[1] == pytest.approx(new.astype(float))
     assert np.array_equal(told[2], otherwise)
@@ -73,7 +73,8 @@ def test_answers_of_the_test_windows_move_no_forecast_but_its_score() -> None:
     )
     assert one.keys() == other.keys()
     assert all(0 <= value <= 1 for value in one.values())
-    assert one["auc: copy last"] != other["auc: copy last"]
+    assert one["test.auc: copy last"] != other["test.auc: copy last"]
+    assert one["valid.auc: copy last"] == other["valid.auc: copy last"]
     copied = [
         roc_auc_score(
             test.batch(torch.tensor([at]), 7).y[0][np.triu_indices(7, 1)],
@@ -81,11 +82,11 @@ def test_answers_of_the_test_windows_move_no_forecast_but_its_score() -> None:
         )
         for at in range(24)
     ]
-    assert one["auc_macro: copy last"] == pytest.approx(np.mean(copied))
+    assert one["test.auc_macro: copy last"] == pytest.approx(np.mean(copied))
 
 
 def test_data_without_any_link_have_no_line_but_that_of_chance() -> None:
     empty = split(0)
     empty = WindowSplit(empty.x, empty.adjacency * 0, empty.y * 0, empty.starts, 4)
     told = link_lines(Dataset(Shape(7, features=1, window=4), dict.fromkeys(("train", "valid", "test"), empty)))
-    assert told == {"auc: chance": 0.5, "auc_macro: chance": 0.5, "ap: chance": 0.0}
+    assert told == {"auc: chance": 0.5, "auc_macro: chance": 0.5, "valid.ap: chance": 0.0, "test.ap: chance": 0.0}

@@ -86,17 +86,17 @@ def test_who_knows_the_law_reaches_the_ceiling_and_not_more(preset: str) -> None
 
 def test_without_structure_and_memory_nothing_is_above_chance() -> None:
     lines = link_lines(PsbmLinks(preset="null", features="adjacency", train=10, valid=1, test=6, length=60).build(0))
-    assert all(value == pytest.approx(0.5, abs=0.012) for name, value in lines.items() if name.startswith("auc"))
+    assert all(value == pytest.approx(0.5, abs=0.012) for name, value in lines.items() if name.startswith("test.auc"))
 
 
 def test_a_logistic_regression_on_pairs_comes_close_to_the_ceiling() -> None:
     spec = PsbmLinks(features="adjacency", train=12, valid=1, test=8, length=60)
     lines = spec.lines(spec.build(0))
     assert lines["auc: best possible"] == pytest.approx(0.8912, abs=1e-4)
-    assert lines["auc: pair logit"] == pytest.approx(0.887, abs=0.01)
-    assert lines["auc: copy last"] == pytest.approx(lines["auc: best from last frame"], abs=0.012)
-    assert lines["auc: window mean"] == pytest.approx(lines["auc: best from number of ones"], abs=0.012)
-    assert lines["ap: copy last"] == pytest.approx(0.582, abs=0.02)
+    assert lines["test.auc: pair logit"] == pytest.approx(0.887, abs=0.01)
+    assert lines["test.auc: copy last"] == pytest.approx(lines["auc: best from last frame"], abs=0.012)
+    assert lines["test.auc: window mean"] == pytest.approx(lines["auc: best from number of ones"], abs=0.012)
+    assert lines["test.ap: copy last"] == pytest.approx(0.582, abs=0.02)
 
 
 @given(

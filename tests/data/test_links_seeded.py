@@ -113,12 +113,12 @@ def lines(seed_mode: str, *, split: str = "by_sequence") -> dict[str, float]:
 @pytest.mark.slow
 def test_what_follows_a_frame_can_be_looked_up_where_seeds_are_reused_and_not_where_they_are_fresh() -> None:
     reused, fresh = lines("offset_reused"), lines("fresh")
-    assert reused["auc: successor lookup"] > 0.95
-    assert fresh["auc: successor lookup"] <= 0.76
-    assert max(value for name, value in fresh.items() if name.startswith("auc:")) <= 0.77
+    assert reused["test.auc: successor lookup"] > 0.95
+    assert fresh["test.auc: successor lookup"] <= 0.76
+    assert max(value for name, value in fresh.items() if name.startswith("test.auc:")) <= 0.77
     for told in (reused, fresh):
-        assert told["auc: copy last"] == pytest.approx(0.60, abs=0.03)
-        assert told["auc: window mean"] == pytest.approx(0.70, abs=0.03)
+        assert told["test.auc: copy last"] == pytest.approx(0.60, abs=0.03)
+        assert told["test.auc: window mean"] == pytest.approx(0.70, abs=0.03)
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, "all"])

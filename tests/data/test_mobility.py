@@ -85,9 +85,9 @@ def test_features_are_scaled_by_training_days_only(file: Path) -> None:
 def test_lines_of_directed_graphs_speak_of_ordered_pairs(file: Path) -> None:
     spec = Mobility(path=str(file))
     lines = spec.lines(spec.build(0))
-    assert lines["ap: chance"] == pytest.approx(3 / 12)
-    assert lines["auc: copy last"] == pytest.approx(1 / 3)  # every edge has just turned around
-    assert lines["auc: successor lookup"] == 1.0
+    assert lines["test.ap: chance"] == pytest.approx(3 / 12)
+    assert lines["test.auc: copy last"] == pytest.approx(1 / 3)  # every edge has just turned around
+    assert lines["test.auc: successor lookup"] == 1.0
 
 
 def test_cases_are_forecast_over_the_graph_of_each_day(file: Path) -> None:
@@ -99,7 +99,7 @@ def test_cases_are_forecast_over_the_graph_of_each_day(file: Path) -> None:
     mean, std = built.scale.mean[0], built.scale.std[0]
     assert (batch.y[0] * std + mean).round().int().tolist() == [[day + r for r in range(4)] for day in (7, 8, 9)]
     check_dataset(spec)
-    assert spec.lines(built)["mae: last value"] == pytest.approx(2.0, abs=1e-5)
+    assert spec.lines(built)["test.mae: last value"] == pytest.approx(2.0, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -153,5 +153,5 @@ def test_the_published_days_are_what_they_are_known_to_be() -> None:
     assert edges.mean((1, 2)).max() == pytest.approx(0.13 - 1 / 129, abs=0.01)
     assert (edges[:-1] & edges[1:]).sum() / edges[:-1].sum() == pytest.approx(0.89, abs=0.01)
     lines = Mobility(path=str(PUBLISHED)).lines(Mobility(path=str(PUBLISHED)).build(0))
-    assert lines["auc: copy last"] == pytest.approx(0.939, abs=0.002)
-    assert lines["auc: pair marginal"] > 0.99  # who is joined hardly changes: macro AUC and AP tell more
+    assert lines["test.auc: copy last"] == pytest.approx(0.939, abs=0.002)
+    assert lines["test.auc: pair marginal"] > 0.99  # who is joined hardly changes: macro AUC and AP tell more

@@ -301,8 +301,8 @@ def test_the_mean_of_the_time_of_day_is_of_the_training_days_and_forecasts_a_rep
     for name, values in (("same.npz", week), ("other.npz", later)):
         np.savez(folder / name, data=values)
     same, other = (Traffic(path=name).build(0).lines for name in ("same.npz", "other.npz"))
-    assert same["rmse_12: mean of the time of day"] == pytest.approx(0, abs=1e-9)
-    assert other["mae: mean of the time of day"] == pytest.approx(5)
+    assert same["test.rmse_12: mean of the time of day"] == pytest.approx(0, abs=1e-9)
+    assert other["test.mae: mean of the time of day"] == pytest.approx(5)
 
 
 def test_made_up_traffic_has_a_daily_profile_rush_hours_and_quiet_weekends() -> None:

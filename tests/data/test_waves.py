@@ -154,7 +154,7 @@ def test_the_simple_forecasts_are_as_good_as_they_are_said_to_be() -> None:
     draws = [spec.lines(spec.build(seed)) for seed in range(4)]
     for name, (nll, crps, mae, rmse, coverage) in KNOWN.items():
         told = {
-            score: np.mean([draw[f"{score}: {name}"] for draw in draws])
+            score: np.mean([draw[f"test.{score}: {name}"] for draw in draws])
             for score in ("scaled_nll", "scaled_crps", "scaled_mae", "scaled_rmse", "coverage_90")
         }
         assert told["scaled_nll"] == pytest.approx(nll, abs=0.2)

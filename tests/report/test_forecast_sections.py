@@ -15,7 +15,12 @@ from lab.report.page import page
 from lab.report.report import study_report
 
 SCORE = {"name": "valid.mae", "goal": "min", "at": "best_epoch", "final": "test.mae"}
-LINES = {"mae: last value": 2.0, "mae_1: last value": 1.5, "mae_3: last value": 2.5}
+LINES = {
+    "test.mae: last value": 2.0,
+    "test.mae_1: last value": 1.5,
+    "test.mae_3: last value": 2.5,
+    "valid.mae_2: last value": 9.0,
+}
 
 
 def forecasts(root: Path, *, is_sure: bool = True) -> Planted:

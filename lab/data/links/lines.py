@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lab.data.batch import AnySplit, Dataset
 from lab.exact.block_ceilings import ranked
+from lab.spec.tasks import HELD_OUT, lines_on
 
 Numbers = NDArray[np.float64]
 Graphs = NDArray[np.bool_]
@@ -20,7 +21,7 @@ Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 Entry = TypeVar("Entry", bound=np.generic)
 
 MOST_WINDOWS = 20_000
-"""Test windows that are scored; of more, evenly spaced ones are."""
+"""Windows of a split that are scored; of more, evenly spaced ones are."""
 MOST_FITTED = 1_000
 """Training windows that a logistic regression is fitted to."""
 CHUNK = 512
@@ -38,28 +39,41 @@ class Windows:
     """[windows, nodes, nodes] the answer."""
 
 
+Rule = Callable[[Windows], Numbers]
+"""From windows to scores, [windows, nodes, nodes]."""
+
+
 def link_lines(dataset: Dataset) -> dict[str, float]:
-    """AUC and AP of simple forecasts on the test windows, ties broken at random; none where nothing can be ranked."""
+    """AUC and AP of simple forecasts by held-out split, ties broken at random; none where nothing can be ranked."""
     train = gathered(dataset.splits["train"], len(dataset.splits["train"]))
-    test = gathered(dataset.splits["test"], MOST_WINDOWS)
-    pairs = asked_pairs(test.next)
-    links = at(test.next, pairs)
-    told = {"auc: chance": 0.5, "auc_macro: chance": 0.5, "ap: chance": float(links.mean())}
-    for name, every in forecasts(train, test, pairs):
-        scores = at(every, pairs)
-        auc, ap = of_order(scores, links)
-        told |= {f"auc: {name}": auc, f"ap: {name}": ap, f"auc_macro: {name}": auc_by_graph(scores, links)}
+    pairs = asked_pairs(train.next)
+    rules = fitted(train, pairs)
+    told = {"auc: chance": 0.5, "auc_macro: chance": 0.5}
+    for name in HELD_OUT:
+        told |= lines_on(name, _lines_of(gathered(dataset.splits[name], MOST_WINDOWS), rules, pairs))
     return {name: value for name, value in told.items() if not np.isnan(value)}
 
 
-def forecasts(train: Windows, test: Windows, pairs: Pairs) -> Iterator[tuple[str, Numbers]]:
-    """Scores [windows, nodes, nodes] by name; the higher, the likelier is a link."""
-    yield "copy last", test.last.astype(np.float64)
-    yield "window mean", test.mean
+def _lines_of(windows: Windows, rules: Mapping[str, Rule], pairs: Pairs) -> dict[str, float]:
+    links = at(windows.next, pairs)
+    told = {"ap: chance": float(links.mean())}
+    for name, rule in rules.items():
+        scores = at(rule(windows), pairs)
+        auc, ap = of_order(scores, links)
+        told |= {f"auc: {name}": auc, f"ap: {name}": ap, f"auc_macro: {name}": auc_by_graph(scores, links)}
+    return told
+
+
+def fitted(train: Windows, pairs: Pairs) -> dict[str, Rule]:
+    """Simple forecasts by name; the higher their scores, the likelier is a link."""
     marginal = train.next.mean(0)
-    yield "pair marginal", np.broadcast_to(marginal, test.mean.shape)
-    yield "successor lookup", successor_lookup(train, test.last, marginal)
-    yield "pair logit", pair_logit(train, test, pairs)
+    return {
+        "copy last": lambda windows: windows.last.astype(np.float64),
+        "window mean": lambda windows: windows.mean,
+        "pair marginal": lambda windows: np.broadcast_to(marginal, windows.mean.shape),
+        "successor lookup": successor_lookup(train, marginal),
+        "pair logit": pair_logit(train, pairs),
+    }
 
 
 def gathered(split: AnySplit, most: int) -> Windows:
@@ -106,7 +120,7 @@ def auc_by_graph(scores: Numbers, links: Graphs) -> float:
     return float((above[told] / (count * (pairs - count))[told]).mean()) if told.any() else float("nan")
 
 
-def successor_lookup(train: Windows, last: Graphs, otherwise: Numbers) -> Numbers:
+def successor_lookup(train: Windows, otherwise: Numbers) -> Rule:
     """The mean of what followed the same frame in training, to the bit; for a frame that is new, the pair's mean.
 
     Where it is good, the next frame has been seen: data leak, or their seeds repeat.
@@ -116,28 +130,37 @@ def successor_lookup(train: Windows, last: Graphs, otherwise: Numbers) -> Number
     for key, after in zip(_keys(train.last), train.next, strict=True):
         totals[key] = totals.get(key, 0) + after.astype(np.float64)
         counts[key] = counts.get(key, 0) + 1
-    return np.stack([totals[key] / counts[key] if key in counts else otherwise for key in _keys(last)])
+
+    def looked_up(windows: Windows) -> Numbers:
+        keys = _keys(windows.last)
+        return np.stack([totals[key] / counts[key] if key in counts else otherwise for key in keys])
+
+    return looked_up
 
 
 def _keys(frames: Graphs) -> list[bytes]:
     return [row.tobytes() for row in np.packbits(frames.reshape(len(frames), -1), axis=1)]
 
 
-def pair_logit(train: Windows, test: Windows, pairs: Pairs) -> Numbers:
+def pair_logit(train: Windows, pairs: Pairs) -> Rule:
     """A logistic regression on five numbers of a pair: its past, and what its nodes share."""
     from sklearn.linear_model import LogisticRegression  # a second of import that cached data never pay
 
     every = -(-len(train.next) // MOST_FITTED)
     fit = Windows(train.last[::every], train.mean[::every], train.next[::every])
     x, y = _five(fit, pairs), at(fit.next, pairs).ravel()
-    scores = np.zeros(test.mean.shape)
     if y.all() or not y.any():
-        return scores
+        return lambda windows: np.zeros(windows.mean.shape)
     centre, width = x.mean(0), np.maximum(x.std(0), 1e-12)
     model = LogisticRegression().fit((x - centre) / width, y)
-    told = model.decision_function((_five(test, pairs) - centre) / width)
-    scores[:, pairs[0], pairs[1]] = told.reshape(len(scores), -1)
-    return scores
+
+    def weighed(windows: Windows) -> Numbers:
+        scores = np.zeros(windows.mean.shape)
+        told = model.decision_function((_five(windows, pairs) - centre) / width)
+        scores[:, pairs[0], pairs[1]] = told.reshape(len(scores), -1)
+        return scores
+
+    return weighed
 
 
 def _five(windows: Windows, pairs: Pairs) -> Numbers:

@@ -14,6 +14,7 @@ from lab.data.traffic.readings import Numbers, Readings, Times, read_readings
 from lab.errors import LabError, Place
 from lab.spec.datasets import Traffic
 from lab.spec.datasets.traffic import OfTraffic
+from lab.spec.tasks import HELD_OUT, lines_on
 
 DAY_SECONDS = 86_400
 WEEK = 7
@@ -62,16 +63,20 @@ def imputed(values: Numbers, missing: NDArray[np.bool_], how: str, fitted: int) 
 
 
 def _lines_by_time(known: Numbers, times: Times, fitted: int, spec: OfTraffic) -> dict[str, float]:
-    """What each node's training mean of the time of day reaches on the test windows."""
+    """What each node's training mean of the time of day reaches on the windows of each held-out split."""
     clock = np.unique(time_of_day(times), return_inverse=True)[1]
     counts, sums = np.zeros((2, clock.max() + 1, known.shape[1]))
     np.add.at(counts, clock[:fitted], np.isfinite(known[:fitted]))
     np.add.at(sums, clock[:fitted], np.nan_to_num(known[:fitted]))
     overall = np.nansum(known[:fitted], axis=0) / np.maximum(counts.sum(axis=0), 1)
     error = np.where(counts > 0, sums / np.maximum(counts, 1), overall)[clock] - known
-    first = window_starts(len(known), spec)["test"] + spec.window
-    told = np.concatenate([step_sums(error[first + step][:, None]) for step in range(spec.horizon)], axis=1)
-    return {f"{score}: mean of the time of day": value for score, value in of_sums(told).items()}
+    told: dict[str, float] = {}
+    for name in HELD_OUT:
+        first = window_starts(len(known), spec)[name] + spec.window
+        sums = np.concatenate([step_sums(error[first + step][:, None]) for step in range(spec.horizon)], axis=1)
+        scores = of_sums(sums).items()
+        told |= lines_on(name, {f"{score}: mean of the time of day": value for score, value in scores})
+    return told
 
 
 def _side_inputs(times: Times, missing: NDArray[np.bool_], spec: OfTraffic) -> Numbers | None:
