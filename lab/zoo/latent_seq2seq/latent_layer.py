@@ -106,7 +106,7 @@ class Weights(nn.Module):
         """Weights where a row keeps so few that only those are worth dividing and normalising."""
         places = first_few(self._ranked(scores, own), self.spec.neighbours)
         few = self._divided(scores.gather(-1, places)).softmax(-1)
-        return torch.zeros_like(scores).scatter_(-1, places, few)
+        return torch.zeros_like(scores).scatter(-1, places, few)
 
     def _ranked(self, scores: Tensor, own: Tensor) -> Tensor:
         return scores.masked_fill(own, math.inf) if self.spec.self_edge == "always_kept" else scores

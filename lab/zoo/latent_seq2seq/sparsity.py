@@ -19,10 +19,10 @@ FEW = 8
 def first_few(scores: Tensor, kept: int) -> Tensor:
     """Places [..., kept] of the highest scores of each row, highest first; of equal scores the first ones."""
     with torch.no_grad():
-        left, places = scores.clone(), []
-        for _ in range(kept):
+        left, places = scores, list[Tensor]()
+        for _ in range(kept):  # Not in place, which a pack of models could only do one by one.
+            left = left.scatter(-1, places[-1], -torch.inf) if places else left
             places.append(left.max(-1, keepdim=True).indices)  # Of equals, torch promises the first.
-            left.scatter_(-1, places[-1], -torch.inf)
         return torch.cat(places, -1)
 
 
