@@ -1,6 +1,6 @@
 """The forecaster with a learned graph: all frames and nodes at once, and frame by frame and node by node.
 
-    python benchmarks/latent_speed.py [--batch 32] [--window 24] [--nodes 207] [--rounds 3] [--device cpu]
+    python benchmarks/latent_speed.py [--batch 32] [--window 24] [--nodes 207] [--rounds 3] [--device cpu] [--parts]
 
 Forward and backward of a training step in the documented form without chance, both ways in turn on the same weights and
 windows. The plain way is that form as it reads on paper: each latent layer is called once a frame and masks dense
@@ -15,7 +15,7 @@ import math
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -53,12 +53,21 @@ class OneByOne(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Forecasts, as the model itself gives them."""
         model = self.model
-        x = batch.x if model.fourier is None else batch.x + model.fourier(batch.x)
-        frames = [heard(model.second, heard(model.first, frame)) for frame in x.unbind(1)]
-        rows = torch.stack(frames, 1).transpose(1, 2).flatten(0, 1)
+        rows = as_rows(framewise(model, batch))
         _, states = model.encoder(rows)
         mean = decoded(model.decoder, rows, states, batch.x.shape[2])
         return (mean if model.smoother is None else model.smoother(mean, None)[0])[..., None]
+
+
+def framewise(model: LatentSeq2Seq, batch: Batch) -> Tensor:
+    """What the latent layers make of each frame [batch, frames, nodes, width]."""
+    x = batch.x if model.fourier is None else batch.x + model.fourier(batch.x)
+    return torch.stack([heard(model.second, heard(model.first, frame)) for frame in x.unbind(1)], 1)
+
+
+def as_rows(latent: Tensor) -> Tensor:
+    """[batch * nodes, frames, width], as an LSTM reads it."""
+    return latent.transpose(1, 2).flatten(0, 1)
 
 
 def heard(layer: LatentLayer, frame: Tensor) -> Tensor:
@@ -125,6 +134,37 @@ def both(asked: argparse.Namespace) -> tuple[dict[str, nn.Module], Batch]:
     return dict(zip(WAYS, (ours, OneByOne(ours)), strict=True)), Batch(*(each.to(device) for each in tensors))
 
 
+def shares(asked: argparse.Namespace) -> dict[str, list[float]]:
+    """Seconds of each part alone, forward and backward, at once and one by one; the least of the rounds."""
+    models, batch = both(asked)
+    model = models[WAYS[0]]
+    assert isinstance(model, LatentSeq2Seq)
+    with torch.no_grad():
+        rows = as_rows(model.latent(batch)[0])
+        states = model.encoder(rows)[1]
+    last, nodes = batch.x[:, -1, :, 0], batch.x.shape[2]
+    rows.requires_grad_()
+    parts: dict[str, list[Callable[[], Tensor]]] = {
+        "branch and both latent layers": [lambda: model.latent(batch)[0], lambda: framewise(model, batch)],
+        "encoder, the same in both": [lambda: torch.cat([part for state in model.encoder(rows)[1] for part in state])],
+        "decoder and convolutions": [
+            lambda: model.decoder(rows, states, rows[:, -1], last, batch.y)[0],
+            lambda: decoded(model.decoder, rows, states, nodes),
+        ],
+    }
+    return {name: [least(way, asked.rounds) for way in ways] for name, ways in parts.items()}
+
+
+def least(part: Callable[[], Tensor], rounds: int) -> float:
+    """Seconds of one pass to and fro, after one to warm up."""
+    seconds = []
+    for _ in range(rounds + 1):
+        started = time.process_time()
+        torch.autograd.backward(part().sum())
+        seconds.append(time.process_time() - started)
+    return min(seconds[1:])
+
+
 def held(asked: argparse.Namespace, way: str) -> float:
     """Megabytes of one step."""
     models, batch = both(asked)
@@ -153,7 +193,13 @@ def main() -> None:
     for name, default in (("batch", 32), ("window", 24), ("nodes", 207), ("width", 64), ("rounds", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--parts", action="store_true", help="seconds of each part instead, on the CPU")
     asked = parser.parse_args()
+    if asked.parts:
+        print("| part | s, at once | s, one by one |\n|---|---|---|")
+        for name, seconds in shares(asked).items():
+            print(f"| {name} | {seconds[0]:.2f} | {seconds[-1]:.2f} |", flush=True)
+        return
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         room = [pool.submit(held, asked, way).result() for way in WAYS]
     ours, theirs = times(asked).values()
