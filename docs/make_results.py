@@ -1,4 +1,4 @@
-"""Write the pages of a folder of studies that have been run, with an index of all verdicts.
+"""Write the pages of a folder of studies, those that have been run to their end, with an index of all verdicts.
 
 python docs/make_results.py studies/notes docs/notes --profile quick --store mlruns
 """
@@ -32,7 +32,8 @@ def main() -> None:
     store = Store(said.store)
     there = set(store.studies())
     named = {path.stem: f"{path.stem}-{said.profile}" for path in sorted(said.studies.glob("*.yaml"))}
-    reports = {stem: study_report(store, name) for stem, name in named.items() if name in there}
+    known = {stem: study_report(store, name) for stem, name in named.items() if name in there}
+    reports = {stem: report for stem, report in known.items() if not report.pending}
     said.pages.mkdir(parents=True, exist_ok=True)
     for stem, report in reports.items():
         (said.pages / f"{stem}.md").write_bytes(written("md", store, [report]))
