@@ -12,10 +12,14 @@ from lab.spec.design import Levels, Score
 from lab.spec.document import Document
 from lab.spec.experiment import STREAMS, Experiment
 from lab.spec.places import Path, Places
+from lab.spec.possible import Lack, lacking
 from lab.spec.problems import as_written, show
 from lab.spec.spec import Family, Spec, fields_of, finite_choices, option_factor, plain
 from lab.spec.study import Study, Tuned
 from lab.spec.tasks import TASKS, Task
+
+KINDS = ("dataset", "dataset.kind", "model", "model.kind")
+"""Options that bring others with them."""
 
 
 def disagreements(study: Study, base: Experiment, document: Document) -> list[LabError]:
@@ -106,22 +110,26 @@ class _Pair:
             asked = f"the dataset asks to {self.base.dataset.task}, which is no task"
             yield LabError(asked, where=self._at(("base",)), hint=choose(self.base.dataset.task, TASKS))
             return
+        for where, name in self._named_scores():
+            if not task.has(name):
+                what = f"{task.name} has no score '{name}'"
+                yield LabError(what, where=where, hint=choose(name, task.all_scores()))
+            elif lack := lacking_everywhere(name, self.study, self.base):
+                yield LabError(lack.what, where=where, hint=lack.mend)
+
+    def _named_scores(self) -> Iterator[tuple[Place, str]]:
+        """Every score that the study names, and where."""
         named: list[tuple[Path, Score]] = [(self._way("score"), self.study.score)]
         for index, block in enumerate(self.study.design.blocks):
             for number, score in enumerate(block.objectives or ()):
                 named.append((self._way("design", "blocks", index, "objectives", number), score))
         for way, score in named:
             for key, name in (("name", score.name), ("final", score.final)):
-                if name is not None and not task.has(name):
-                    what = f"{task.name} has no score '{name}'"
-                    where = self.document.places.at(*way, key)
-                    yield LabError(what, where=where, hint=choose(name, task.all_scores()))
+                if name is not None:
+                    yield self.document.places.at(*way, key), name
         for name, claim in self.study.claims.items():
-            if claim.metric is not None and not task.has(claim.metric):
-                what = f"{task.name} has no score '{claim.metric}'"
-                yield LabError(
-                    what, where=self._at(("claims", name, "metric")), hint=choose(claim.metric, task.all_scores())
-                )
+            if claim.metric is not None:
+                yield self._at(("claims", name, "metric")), claim.metric
 
     def _option(self, path: str, way: Path) -> Iterator[LabError]:
         try:
@@ -229,13 +237,49 @@ class _Pair:
         values = levels.values if isinstance(levels.values, tuple) else levels.range or levels.log or ()
         word = "values" if isinstance(levels.values, tuple) else "range" if levels.range else "log"
         for index, value in enumerate(() if missing else values):
-            value = int(value) if isinstance(value, float) and value.is_integer() else value
             try:
-                change(home, {path: value})
+                change(home, {path: _whole(value)})
             except LabError as error:
                 for each in error.problems:
                     if each.where.key == path:
                         yield LabError(each.what, where=self._at((*way, word, index)), hint=each.hint)
+
+
+def lacking_everywhere(score: str, study: Study, base: Experiment) -> Lack | None:
+    """Why neither the base nor a change that the study makes on it can have a score; None where one might."""
+    lack = lacking(score, base.dataset, base.model)
+    try:
+        for changes in _changes_made(study, base) if lack else ():
+            if any(path in KINDS for path in changes):
+                return None  # the options of another kind are not looked into
+            changed = change(base, changes)
+            if lacking(score, changed.dataset, changed.model) is None:
+                return None
+    except LabError:
+        return None  # a change that does not stand alone: what it goes with may have the score
+    return lack
+
+
+def _changes_made(study: Study, base: Experiment) -> Iterator[Mapping[str, Any]]:
+    """The changes of data and model that cells make, one by one; of ranges their ends."""
+    varied: dict[str, Levels | Tuned] = {**study.factors, **study.nuisance}
+    for path, levels in varied.items():
+        yield from getattr(levels, "set", None) or ()
+        if path.startswith(("dataset", "model")) and getattr(levels, "set", None) is None:
+            yield from ({path: value} for value in _tried(path, levels, base))
+    yield from study.arms.values()
+    yield from (block.to for block in study.design.blocks if block.to)
+
+
+def _tried(path: str, levels: Levels | Tuned, base: Experiment) -> tuple[Any, ...]:
+    if isinstance(levels.values, str):
+        return choices_of(base, path) or ()
+    return tuple(_whole(value) for value in levels.values or levels.range or levels.log or ())
+
+
+def _whole(value: Any) -> Any:
+    """The ends of ranges are read as floats, also those of whole numbers."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def choices_of(experiment: Experiment, path: str) -> tuple[Any, ...] | None:

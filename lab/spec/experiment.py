@@ -13,6 +13,7 @@ from lab.spec.forecast_loss import ForecastLoss
 from lab.spec.losses import Entries, Focal, LinkTerms, Loss, SingleClass, unsuited
 from lab.spec.memory import Memory
 from lab.spec.models import ModelSpec
+from lab.spec.possible import lacking
 from lab.spec.probes import Probes, at_level
 from lab.spec.recorder import FlightRecorder
 from lab.spec.rules import Rules
@@ -196,6 +197,8 @@ class Experiment(Spec):
         for option, score in named.items():
             if score and task is not None and (score in ALWAYS or not task.has(score)):
                 raise ValueError(f"{option}: '{score}' is no score; {choose(score, task.all_scores())}")
+            if score and (lack := lacking(score, self.dataset, self.model)):
+                raise ValueError(f"{option}: {lack.what}; {lack.mend}")
             if score.startswith("train.") and not self.training.evaluate_train:
                 raise ValueError(f"{option} waits for {score}, but training.evaluate_train is false")
         return self

@@ -45,6 +45,15 @@ SCORES: dict[str, str] = {
     "graph_auroc_reversed": "graph_auroc of the learned graph with its edges turned round",
     "loss": "mean loss",
 }
+DENSITY = ("nll", "nll_<step>", "scaled_nll")
+"""Scores of forecasts that put out a density."""
+SURE = (
+    *DENSITY,
+    *("crps", "crps_<step>", "scaled_crps", "mae_of_mean", "calibration", "width_90", "scaled_width_90"),
+    *(f"coverage_{level}" for level in LEVELS),
+    *("pit_ks", "pit_<bin>"),
+)
+"""Scores of forecasts that tell more than one number of every value."""
 _MORE_IS_BETTER = ("graph_", "coverage_")
 
 GOALS: dict[str, Literal["max", "min"]] = {

@@ -52,14 +52,14 @@ class Task:
         split, _, name = score.partition(".")
         if score in ALWAYS:
             return True
-        return split in SPLITS and self._pattern(name) is not None
+        return split in SPLITS and self.entry_of(name) is not None
 
     def goal_of(self, score: str) -> Literal["max", "min"]:
         """Whether more or less of a score is better, written split.name or as every task has it."""
         name = score.partition(".")[2]
-        return "min" if score in ALWAYS else self.goals.get(self._pattern(name) or name, "max")
+        return "min" if score in ALWAYS else self.goals.get(self.entry_of(name) or name, "max")
 
-    def _pattern(self, name: str) -> str | None:
+    def entry_of(self, name: str) -> str | None:
         """The entry of `scores` that a name stands under, the longest where several do."""
         known = (each for each in self.scores if re.fullmatch(pattern_of(each), name))
         return max(known, key=len, default=None)
