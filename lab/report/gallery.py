@@ -55,8 +55,8 @@ class Gallery:
         wanted = [self._known(cell) for cell in cells] or self._first()
         name = score or report.outline.score
         told = [each for cell in wanted if (each := curve(self._store, report.rows, cell, name)) is not None]
-        lines = report.lines if name == report.outline.score else {}
-        return figures.curves(told, {cell: report.outline.told(cell) for cell in wanted}, name, lines)
+        says = {cell: report.outline.told(cell) for cell in wanted}
+        return figures.curves(told, says, name, report.lines_of(name))
 
     def health(self, cell: str | None = None) -> Figure:
         """How far the blocks of a cell's model move at each step; of the base unless one is named."""

@@ -52,7 +52,8 @@ def cells(report: Report, canvas: Canvas, place: str) -> str:
         drawn = canvas.draw(figures.cells(ranked, score, report.lines), says, class_="wide")
     told = "Blue: best, or could be best as far as the seeds can tell. A diamond is the base."
     known = f" Known scores of the data: {lines_of(report)}." if report.lines else ""
-    return lead(told + known) + drawn + table(cells_sheet(report), place)
+    final = f" Of {report.outline.final}: {in_words(report.final_lines)}." if report.final_lines else ""
+    return lead(told + known + final) + drawn + table(cells_sheet(report), place)
 
 
 def tried(report: Report, canvas: Canvas, place: str) -> str:
@@ -89,7 +90,12 @@ def interactions(report: Report, canvas: Canvas, place: str) -> str:
 
 def lines_of(report: Report) -> str:
     """The known scores of the data in words, the lowest first."""
-    return ", ".join(f"{name} {plain(line)}" for name, line in sorted(report.lines.items(), key=lambda item: item[1]))
+    return in_words(report.lines)
+
+
+def in_words(lines: Mapping[str, float]) -> str:
+    """Known scores by name, the lowest first."""
+    return ", ".join(f"{name} {plain(line)}" for name, line in sorted(lines.items(), key=lambda item: item[1]))
 
 
 def _importances(name: str, method: str, shares: Mapping[str, float], settings: int) -> Sheet:

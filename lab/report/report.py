@@ -129,6 +129,12 @@ class Report:
         """Known values of the study's score on its data, by name."""
         return self.lines_of(self.outline.score)
 
+    @cached_property
+    def final_lines(self) -> Mapping[str, float]:
+        """Known values of the score that is told beside it, where they are others: those of another split."""
+        told = self.lines_of(self.outline.final) if self.outline.final else {}
+        return {} if told == self.lines else told
+
     def lines_of(self, score: str) -> dict[str, float]:
         """Known values of any score, by name."""
         return {beside: value for name, value in self.known.items() if (beside := line_beside(name, score))}

@@ -173,8 +173,9 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def _known_lines(report: Report) -> str:
-    told = ", ".join(f"{name} {plain(value)}" for name, value in report.lines.items())
-    return f"known scores of it: {told}" if told else ""
+    told = {"known scores of it": report.lines, f"of {report.outline.final}": report.final_lines}
+    said = {head: ", ".join(f"{name} {plain(value)}" for name, value in lines.items()) for head, lines in told.items()}
+    return "; ".join(f"{head}: {lines}" for head, lines in said.items() if lines)
 
 
 def _floor(report: Report) -> str:

@@ -13,6 +13,7 @@ from lab.records.store import Store
 from lab.report.contents import cells_sheet
 from lab.report.report import Report, study_report
 from lab.report.tables import cells_table
+from lab.report.text import facts
 from lab.spec.tasks import line_beside
 
 LINES = {"chance": 0.5, "degree": 0.8, "best known": 0.87, "plain_acc: largest class": 0.83}
@@ -50,6 +51,20 @@ def test_a_report_has_the_lines_of_its_own_score_only(report: Report) -> None:
     assert dict(report.lines) == {"chance": 0.5, "degree": 0.8, "best known": 0.87}
     other = Report(replace(report.outline, score="valid.plain_acc"), report.rows)
     assert dict(other.lines) == {"largest class": 0.83}
+
+
+def test_the_score_beside_it_has_the_lines_of_its_own_split(tmp_path: Path) -> None:
+    score = {"name": "valid.acc", "goal": "max", "at": "best_epoch", "final": "test.acc"}
+    lines = {"chance": 0.5, "valid.acc: copy last": 0.7, "test.acc: copy last": 0.6}
+    study = Planted(Store(tmp_path), {"model.mlp_norm": ["none", "batch"]}, seeds=2, score=score)
+    for cell in study.ids:
+        for seed in (0, 1):
+            study.score(cell, seed, 0.65, origin=Origin(data_lines=lines))
+    report = study_report(study.store, "planted")
+    assert (dict(report.lines), report.passed(0.65)) == ({"chance": 0.5, "copy last": 0.7}, "chance")
+    assert dict(report.final_lines) == {"chance": 0.5, "copy last": 0.6}
+    told = dict(facts(report))["data"]
+    assert told == "known scores of it: chance 0.5, copy last 0.7; of test.acc: chance 0.5, copy last 0.6"
 
 
 def test_a_score_is_told_with_the_strongest_line_that_it_passes(report: Report) -> None:
