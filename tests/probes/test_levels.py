@@ -18,6 +18,8 @@ from lab.spec.probes import LEVELS, Activations, Gradients, ProbeSpec, at_level,
 pytestmark = pytest.mark.torch
 
 FEW = {"train": 8, "valid": 4, "test": 4, "patterns": 4, "sizes": (3, 5), "communities": 2}
+SHORT = {"window": 6, "horizon": 2, "nodes": 6, "length": 40}
+"""Of what has frames, but for the windows that a split of it needs."""
 SMALL = {"layers": 2, "width": 16, "feed_forward": 16}
 
 
@@ -40,7 +42,7 @@ def small(kind: str) -> Experiment:
         name for name in ("pattern", "lines", *DatasetSpec.members) if DatasetSpec.named(name).task in model.tasks
     )
     training = {"epochs": 2, "batch": 4, "accumulate": 1}
-    return Experiment(dataset=shrunk(DatasetSpec, data, FEW), model=model, training=training, rules="off")
+    return Experiment(dataset=shrunk(DatasetSpec, data, FEW | SHORT), model=model, training=training, rules="off")
 
 
 def kinds() -> Iterator[str]:
@@ -67,7 +69,7 @@ def test_every_model_of_the_menu_has_its_places_marked_and_none_of_them_fails_to
     assert outcome.readings is not None
     rows = outcome.readings.to_pandas()
     names = set(rows[rows.probe == "activations"].name)
-    assert len(names) > 1
+    assert len(names) > 1 or kind.endswith("_baseline"), "only a rule with a few numbers has no place to look at"
     padding = rows[(rows.probe == "padding") & (rows.name == "logits")]
     assert (padding[["inv_pad", "inv_pad_train", "inv_graph"]].fillna(0.0) < 1e-3).all(axis=None), padding
 
