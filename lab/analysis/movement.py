@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+
+from lab.exact.ranking import Ranking
 
 Numbers = NDArray[np.float64]
 TINY = 1e-12
@@ -56,12 +57,7 @@ def _most(weights: Numbers, kept: int) -> NDArray[np.bool_]:
 def auroc(scores: NDArray[np.floating], truth: NDArray[np.floating]) -> float:
     """Chance that a true edge scores above another pair, the diagonal left out; NaN where there is but one kind."""
     apart = ~np.eye(len(truth), dtype=bool)
-    edges = (truth != 0)[apart]
-    true, false = int(edges.sum()), int((~edges).sum())
-    if not true or not false:
-        return float("nan")
-    ranks = rankdata(scores.astype(np.float64)[apart])
-    return float((ranks[edges].sum() - true * (true + 1) / 2) / (true * false))
+    return float(Ranking.of(scores.astype(np.float64)[apart][None], (truth != 0)[apart][None]).auc()[0])
 
 
 def spectral_order(mean: NDArray[np.floating]) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lab.data.batch import AnySplit, Dataset
 from lab.exact.block_ceilings import ranked
+from lab.exact.ranking import Ranking
 from lab.spec.tasks import HELD_OUT, lines_on
 
 Numbers = NDArray[np.float64]
@@ -112,12 +113,9 @@ def of_order(scores: Numbers, links: Graphs) -> tuple[float, float]:
 
 def auc_by_graph(scores: Numbers, links: Graphs) -> float:
     """The mean of the AUCs of single graphs, those with links and with other pairs."""
-    from scipy.stats import rankdata
-
-    count, pairs = links.sum(1), links.shape[1]
-    above = (rankdata(scores, axis=1) * links).sum(1) - count * (count + 1) / 2
-    told = (count > 0) & (count < pairs)
-    return float((above[told] / (count * (pairs - count))[told]).mean()) if told.any() else float("nan")
+    ranking = Ranking.of(scores, links)
+    told = ranking.auc()[~ranking.is_single]
+    return float(told.mean()) if len(told) else float("nan")
 
 
 def successor_lookup(train: Windows, otherwise: Numbers) -> Rule:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lab.train.tasks.ranking import Ranking
+from lab.exact.ranking import Ranking
 from lab.train.tasks.task import ratio
 
 

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.exact.ranking import Flags, Numbers, Ranking
 from lab.spec.models.model import Answer
-from lab.train.tasks.ranking import Flags, Numbers, Ranking
 
 BINS = 15
 """Bins of equal mass that calibration is read in."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from lab.train.tasks.ranking import Ranking
+from lab.exact.ranking import Ranking
 
 pytestmark = pytest.mark.torch
 
