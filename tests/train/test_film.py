@@ -47,7 +47,7 @@ def test_a_film_is_of_the_trial_that_ran_to_the_last_bit(filmed):
 def test_a_film_holds_every_frame_layer_and_head_and_a_picture_an_epoch(filmed):
     assert filmed.attention.shape == (2, 2, 2, 5, 6, 6)
     assert filmed.means.shape == (3, 2, 2, 6, 6)
-    assert (filmed.layers, filmed.epochs) == (("first_seen", "second_seen"), (0, 1, 2))
+    assert (filmed.layers, filmed.epochs) == (("first", "second"), (0, 1, 2))
     np.testing.assert_allclose(filmed.attention.astype(float).sum(-1), 1.0, atol=5e-3)
     last = filmed.attention.astype(float).mean((0, 3))
     np.testing.assert_allclose(filmed.means[-1].astype(float), last, atol=2e-3)

@@ -14,6 +14,7 @@ from lab.testing.batches import SHAPES
 from lab.testing.settings import changed
 from lab.train.loop import Member, train
 from lab.train.recompute import attention_kernel, blocks, recompute_blocks
+from lab.zoo.footprint import memory_stats
 
 pytestmark = pytest.mark.torch
 
@@ -42,10 +43,8 @@ def step(model, batch, memory):
     return found | {f"buffer {name}": buffer.clone() for name, buffer in model.named_buffers()}
 
 
-@pytest.mark.parametrize("kind", list(ModelSpec.members))
+@pytest.mark.parametrize("kind", filter(has_blocks, ModelSpec.members))
 def test_blocks_computed_again_give_every_bit_of_outputs_gradients_and_running_statistics(kind):
-    if not has_blocks(kind):
-        pytest.skip("no blocks")
     spec = with_dropout(kind)
     shape = SHAPES[spec.tasks[0]]
     batch, start = small_batch(shape), spec.build(shape)
@@ -58,6 +57,16 @@ def test_blocks_computed_again_give_every_bit_of_outputs_gradients_and_running_s
         for name, value in told["none"].items():
             found = told[level][name]
             assert (value is None and found is None) or torch.equal(value, found), f"{level}: {name}"
+
+
+@pytest.mark.parametrize("kind", filter(has_blocks, ModelSpec.members))
+def test_what_blocks_compute_again_they_do_not_keep(kind):
+    spec = ModelSpec.named(kind)()
+    shape = SHAPES[spec.tasks[0]]
+    model, batch = spec.build(shape), small_batch(shape)
+    plain = memory_stats(model, batch).saved_bytes
+    recompute_blocks(model.train(), Memory(recompute="block"))
+    assert memory_stats(model, batch).saved_bytes < 0.9 * plain
 
 
 @pytest.mark.parametrize("model", [GIN | {"dropout": 0.2}, TRANSFORMER | {"dropout": 0.2}])

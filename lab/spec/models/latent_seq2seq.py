@@ -94,8 +94,6 @@ class Latent(Spec):
     share of the mean taken out, or `pair`, which fixes the mean distance of nodes)."""
     norm_place: Annotated[NormPlace, factor()] = "both"
     """Behind which layer the norm stands."""
-    recompute: bool = False
-    """Compute the layers again in the backward pass instead of keeping [batch, frames, heads, nodes, nodes] weights."""
 
     @model_validator(mode="after")
     def _scores_something(self) -> Self:

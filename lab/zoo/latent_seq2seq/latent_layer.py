@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from lab.data.batch import Batch, Dataset
 from lab.data.forecast_windows import similarity, training_frames
-from lab.spec.models.latent_seq2seq import Latent
+from lab.spec.models.latent_seq2seq import Latent, LatentNorm
+from lab.zoo.latent_seq2seq.norms import CENTRING, latent_norm
 from lab.zoo.latent_seq2seq.sparsity import COUNT, FEW, PRUNED, entmax, first_few, highest, sparsemax
 from lab.zoo.parts import LayerNorm, Progress, Relu
 from lab.zoo.taps import Tap
@@ -123,9 +124,9 @@ class Weights(nn.Module):
 
 
 class LatentLayer(nn.Module):
-    """Weights over nodes, what is heard by them, a small MLP of that, and a skip."""
+    """Weights over nodes, what is heard by them, a small MLP of that, a skip, and maybe a norm behind it all."""
 
-    def __init__(self, spec: Latent, into: int, width: int, nodes: int) -> None:
+    def __init__(self, spec: Latent, into: int, width: int, nodes: int, *, behind: LatentNorm = "none") -> None:
         super().__init__()
         self.spec, self.heads = spec, spec.heads
         self.scale = 1 / math.sqrt(width // spec.heads if spec.score_width == "head" else width)
@@ -141,17 +142,23 @@ class LatentLayer(nn.Module):
         self.relu = Relu()
         self.lower = nn.Linear(width, width)
         self.skip = nn.Linear(into, width) if spec.value_skip == "input" else None
+        self.behind = latent_norm(behind, width)
+        self.attention = Tap("attention")
+        self.block = Tap("block")
 
     def forward(self, x: Tensor, given: Tensor | None) -> tuple[Tensor, Tensor]:
         """[batch, frames, nodes, width], and the weights [batch, frames, heads, nodes, nodes] they came by."""
         value = self.value(x)
         attention = self._attention(x, given)
+        if self.attention.is_watched:
+            self.attention(attention.flatten(0, 1))
         heard = attention @ self._by_head(value)
         told = self.join(heard.transpose(-3, -2).flatten(-2))
         told = self.lower(self.relu(self.norm(self.lift(told), told)))
         if self.skip is not None:
             value = self.skip(x)
-        return (told if self.spec.value_skip == "none" else told + value), attention
+        told = self.behind(told if self.spec.value_skip == "none" else told + value)
+        return self.block(told.transpose(1, 2)).transpose(1, 2), attention
 
     def _attention(self, x: Tensor, given: Tensor | None) -> Tensor:
         if self.weights is None:
@@ -170,28 +177,12 @@ class LatentLayer(nn.Module):
         """[..., nodes, width] as [..., heads, nodes, width of a head]."""
         return x.view(*x.shape[:-1], self.heads, -1).transpose(-3, -2)
 
-    def zero_gradient(self, *, is_centred: bool) -> set[str]:
+    def zero_gradient(self) -> set[str]:
         """A key's bias shifts all scores of a row alike, which no weight sees; a centring norm sees no last bias."""
         names = {"key.bias"} if self.key is not None else set()
-        if is_centred:
+        if isinstance(self.behind, CENTRING):
             names |= {"lower.bias"} | ({"skip.bias"} if self.skip is not None else set())
         return names
-
-
-class LatentTaps(nn.Module):
-    """What probes see of a layer: its weights, and its output node by node."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.attention = Tap("attention")
-        self.block = Tap("block")
-
-    def forward(self, x: Tensor, attention: Tensor) -> Tensor:
-        """Hand x on."""
-        if self.attention.is_watched:
-            self.attention(attention.flatten(0, 1))
-        told: Tensor = self.block(x.transpose(1, 2)).transpose(1, 2)
-        return told
 
 
 def given_graph(batch: Batch) -> Tensor:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from lab.data.batch import Batch, Shape
 from lab.spec.models.latent_seq2seq import LatentSeq2Seq as Options
 from lab.zoo.latent_seq2seq.decoder import Decoder
 from lab.zoo.latent_seq2seq.fourier import FourierBranch
-from lab.zoo.latent_seq2seq.latent_layer import LatentLayer, LatentTaps, given_graph
-from lab.zoo.latent_seq2seq.norms import CENTRING, latent_norm
+from lab.zoo.latent_seq2seq.latent_layer import LatentLayer, given_graph
 from lab.zoo.latent_seq2seq.recurrent import Encoder
 from lab.zoo.latent_seq2seq.smoothers import HorizonSmoother
 
@@ -40,7 +38,7 @@ class NodeEmbedding(nn.Module):
 class LatentSeq2Seq(nn.Module):
     """Windows [batch, frames, nodes, features] to forecasts [batch, horizon, nodes, 1], or 2 with a deviation.
 
-    Each latent layer keeps 4 * batch * frames * heads * nodes^2 bytes of weights in float32, unless it recomputes them.
+    Each latent layer keeps 4 * batch * frames * heads * nodes^2 bytes of weights in float32, unless blocks recompute.
     """
 
     def __init__(self, spec: Options, shape: Shape) -> None:
@@ -48,11 +46,9 @@ class LatentSeq2Seq(nn.Module):
         self.spec = spec
         latent, width, nodes = spec.latent, spec.width, shape.nodes
         self.fourier = FourierBranch(spec.fourier, shape) if spec.fourier.mixing != "none" else None
-        self.first = LatentLayer(latent, shape.features, width, nodes)
-        self.second = LatentLayer(latent, width, width, nodes)
-        self.first_norm = latent_norm(latent.norm if latent.norm_place != "second" else "none", width)
-        self.second_norm = latent_norm(latent.norm if latent.norm_place != "first" else "none", width)
-        self.first_seen, self.second_seen = LatentTaps(), LatentTaps()
+        norms = [latent.norm if latent.norm_place != other else "none" for other in ("second", "first")]
+        self.first = LatentLayer(latent, shape.features, width, nodes, behind=norms[0])
+        self.second = LatentLayer(latent, width, width, nodes, behind=norms[1])
         self.node_embedding = NodeEmbedding(nodes, width) if spec.node_embedding else nn.Identity()
         self.encoder = Encoder(spec)
         self.decoder = Decoder(spec, shape.horizon)
@@ -76,18 +72,9 @@ class LatentSeq2Seq(nn.Module):
         """What the latent layers make of each frame [batch, frames, nodes, width], and both layers' weights."""
         x = batch.x if self.fourier is None else batch.x + self.fourier(batch.x)
         given = given_graph(batch) if self.spec.latent.attention == "given" else None
-        x, first = self._layer(self.first, x, given)
-        x = self.first_seen(self.first_norm(x), first)
-        x, second = self._layer(self.second, x, given)
-        return self.second_seen(self.second_norm(x), second), (first, second)
-
-    def _layer(self, layer: LatentLayer, x: Tensor, given: Tensor | None) -> tuple[Tensor, Tensor]:
-        if self.spec.latent.recompute and torch.is_grad_enabled():
-            told = checkpoint(layer, x, given, use_reentrant=False, preserve_rng_state=False)
-        else:
-            told = layer(x, given)
-        out, attention = told
-        return out, attention
+        x, first = self.first(x, given)
+        x, second = self.second(x, given)
+        return x, (first, second)
 
     @torch.no_grad()
     def learned_graph(self, batch: Batch) -> Tensor:
@@ -110,7 +97,6 @@ class LatentSeq2Seq(nn.Module):
     def zero_gradient(self) -> set[str]:
         """Names of parameters whose gradient is zero by construction."""
         names = {f"decoder.{name}" for name in self.decoder.zero_gradient()}
-        for place, layer, norm in (("first", self.first, self.first_norm), ("second", self.second, self.second_norm)):
-            is_centred = isinstance(norm, CENTRING)
-            names |= {f"{place}.{name}" for name in layer.zero_gradient(is_centred=is_centred)}
+        for place, layer in (("first", self.first), ("second", self.second)):
+            names |= {f"{place}.{name}" for name in layer.zero_gradient()}
         return names
