@@ -36,20 +36,27 @@ class Vector(nn.Module):
         draw(self.weight, self.start, low=-bound, high=bound)
 
 
-class Convolution(nn.Module):
-    """A convolution along time of [windows, nodes, frames, channels], padded so that all frames stay."""
+class Weighed(nn.Module):
+    """Owns a weight of some shape, and a bias for each of its outputs that is zero if scaled."""
 
-    def __init__(self, inputs: int, outputs: int, *, kernel: int, start: str) -> None:
+    def __init__(self, *shape: int, start: str) -> None:
         super().__init__()
         self.start = start
-        self.weight = nn.Parameter(torch.empty(outputs, inputs, 1, kernel))
-        self.bias = nn.Parameter(torch.empty(outputs))
+        self.weight = nn.Parameter(torch.empty(shape))
+        self.bias = nn.Parameter(torch.empty(shape[0]))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Biases are zero if scaled."""
+        """The weight first, then the bias."""
         draw(self.weight, self.start, low=0, high=0)
         draw(self.bias, self.start, low=0, high=0)
+
+
+class Convolution(Weighed):
+    """A convolution along time of [windows, nodes, frames, channels], padded so that all frames stay."""
+
+    def __init__(self, inputs: int, outputs: int, *, kernel: int, start: str) -> None:
+        super().__init__(outputs, inputs, 1, kernel, start=start)
 
     def forward(self, x: Tensor) -> Tensor:
         """[windows, nodes, frames, outputs]."""
@@ -59,20 +66,11 @@ class Convolution(nn.Module):
         return conv2d(x.permute(0, 3, 1, 2), self.weight, self.bias, padding=(0, kernel // 2)).permute(0, 2, 3, 1)
 
 
-class LastConvolution(nn.Module):
+class LastConvolution(Weighed):
     """A convolution over all frames and channels of a node at once."""
 
     def __init__(self, frames: int, channels: int, outputs: int, *, start: str) -> None:
-        super().__init__()
-        self.start = start
-        self.weight = nn.Parameter(torch.empty(outputs, frames, 1, channels))
-        self.bias = nn.Parameter(torch.empty(outputs))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """The bias is zero if scaled."""
-        draw(self.weight, self.start, low=0, high=0)
-        draw(self.bias, self.start, low=0, high=0)
+        super().__init__(outputs, frames, 1, channels, start=start)
 
     def forward(self, x: Tensor) -> Tensor:
         """[windows, nodes, outputs]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -35,7 +36,7 @@ class ConvSmoother(nn.Module):
         return past[-1] + told if self.way == "residual" else told
 
 
-class Kernel(nn.Conv1d):
+class Kernel(nn.Conv1d, ABC):
     """A convolution's weights; as the identity, two channels carry the positive and the negative part."""
 
     def __init__(self, into: int, out: int, way: Way) -> None:
@@ -55,9 +56,9 @@ class Kernel(nn.Conv1d):
         assert self.bias is not None
         return self.bias
 
+    @abstractmethod
     def carry(self) -> None:
         """Set the weights of the two channels."""
-        raise NotImplementedError
 
 
 class FirstKernel(Kernel):
