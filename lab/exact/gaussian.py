@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from lab.exact.levels import LEVELS
+
 Numbers = NDArray[np.float64]
-LEVELS = (50, 80, 90, 95)
-"""Percentages whose central intervals are scored."""
 
 
 def nll(target: Numbers, mean: Numbers, std: Numbers) -> Numbers:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-LEVELS = (50, 80, 90, 95)
-"""Shares of the probability, in percent, whose central intervals are scored."""
+from lab.exact.levels import LEVELS
+
 PIT_BINS = 20
 """Equal bins that the probabilities of what came are counted in."""
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from lab.spec.forecast_scores import LEVELS, PIT_BINS
+from lab.exact.levels import LEVELS
+from lab.spec.forecast_scores import PIT_BINS
 from lab.train.tasks.forecast_sums import FINE
 from lab.train.tasks.task import ratio
 
