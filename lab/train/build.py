@@ -16,6 +16,7 @@ from lab.data.batch import Dataset, Shape
 from lab.errors import LabError
 from lab.spec.datasets import DatasetSpec
 from lab.spec.experiment import Experiment
+from lab.train.feed import count_updates
 from lab.train.step import first_steps
 from lab.train.streams import Streams, stream
 from lab.zoo.parts import Dropout
@@ -124,7 +125,6 @@ class StepTrace:
 def smoke(experiment: Experiment, steps: int = 1, seed: int = 0) -> StepTrace:
     """Build the model and take its first steps on a sample of its data, on the CPU; nothing is kept."""
     dataset = _sample(experiment, seed)
-    training = experiment.training
     model = model_for(experiment, dataset, seed)
     started, losses, milliseconds = time.perf_counter(), [], []
     with torch.random.fork_rng(devices=[]):
@@ -137,29 +137,29 @@ def smoke(experiment: Experiment, steps: int = 1, seed: int = 0) -> StepTrace:
         step_ms=median(milliseconds),
         params={name: tuple(parameter.shape) for name, parameter in model.named_parameters()},
         num_params=trainable(model),
-        epoch_steps=max(1, -(-_graphs(experiment, dataset) // training.batch) // training.accumulate),
+        epoch_steps=max(1, count_updates(_graphs(experiment, dataset), experiment.training)),
     )
 
 
 def _sample(experiment: Experiment, seed: int = 0) -> Dataset:
     """A few graphs of the experiment's data where its spec says how many there are, else all of them."""
-    spec = experiment.dataset
-    return _drawn(spec.model_copy(update=_fewer(experiment)), 0 if spec.draw == "fixed" else seed)
+    return _drawn(_fewer(experiment), 0 if experiment.dataset.draw == "fixed" else seed)
 
 
-def _fewer(experiment: Experiment) -> dict[str, int]:
-    """How many graphs, or sequences of many windows each, are enough for the first steps."""
-    options, training = type(experiment.dataset).model_fields, experiment.training
-    batches = SAMPLE_BATCHES * training.accumulate
+def _fewer(experiment: Experiment) -> DatasetSpec:
+    """Data of as few graphs, or sequences of many windows each, as are enough for the first steps."""
+    spec, training = experiment.dataset, experiment.training
+    options, batches = type(spec).model_fields, SAMPLE_BATCHES * training.accumulate
     wanted = {"train": batches if "window" in options else batches * training.batch, "valid": 1, "test": 1}
-    return {name: min(count, getattr(experiment.dataset, name)) for name, count in wanted.items() if name in options}
+    fewer = {name: min(count, getattr(spec, name)) for name, count in wanted.items() if name in options}
+    return spec.model_copy(update=fewer)
 
 
 def _graphs(experiment: Experiment, sample: Dataset) -> int:
     """How many graphs, or windows, the whole training split has, by the share of it that the sample is."""
-    drawn = _fewer(experiment).get("train")
-    found = len(sample.splits["train"])
-    return found if drawn is None else found * int(getattr(experiment.dataset, "train")) // drawn  # noqa: B009
+    spec, found = experiment.dataset, len(sample.splits["train"])
+    whole, drawn = spec.trained_on(), _fewer(experiment).trained_on()
+    return found if whole is None or drawn is None else found * whole // drawn
 
 
 @lru_cache(maxsize=4)

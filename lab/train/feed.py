@@ -23,3 +23,10 @@ def epoch_updates(sizes: Tensor, training: Training, key: int) -> list[list[Plan
             hint="lower accumulate or batch, or train on more graphs",
         )
     return [taught[at : at + width] for at in range(0, len(taught) - width + 1, width)]
+
+
+def count_updates(graphs: int, training: Training) -> int:
+    """How many updates an epoch of so many graphs has, each of more than one node."""
+    whole, rest = divmod(graphs, training.batch)
+    teaches = rest > 1 or (rest == 1 and not whole)
+    return (whole + teaches) // training.accumulate

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from lab.data.batch import Shape
 from lab.errors import LabError
+from lab.exact.block_process import PRESETS
 from lab.spec.experiment import Experiment
 from lab.spec.models import GraphTransformer
 from lab.train.build import build_model, count_params, smoke
+from lab.train.feed import count_updates, epoch_updates
 from lab.zoo.parts import Dropout
 
 pytestmark = pytest.mark.torch
@@ -164,3 +166,34 @@ def test_an_epoch_of_windows_is_counted_in_windows_however_few_sequences_are_dra
     data = {"kind": "psbm_links", "nodes": 6, "train": 5, "valid": 1, "test": 1, "length": 23, "window": 3, "stride": 2}
     said = {"dataset": data, "model": {"kind": "link_baseline"}, "training": {"batch": 8}}
     assert smoke(Experiment.model_validate(said)).epoch_steps == 7  # 5 sequences of 10 windows
+
+
+@given(
+    st.sampled_from([*({"kind": "psbm_links", "preset": each} for each in PRESETS), {"kind": "seeded_random_graphs"}]),
+    st.sampled_from(["by_sequence", "random_windows", "chronological_with_gap"]),
+    st.tuples(st.integers(1, 9), st.integers(1, 4), st.integers(1, 4)),
+    st.fixed_dictionaries({"batch": st.sampled_from([1, 3, 8]), "accumulate": st.sampled_from([1, 2])}),
+    st.fixed_dictionaries({"stride": st.integers(1, 3), "window": st.integers(1, 4)}),
+)
+@settings(deadline=None, max_examples=25)
+def test_an_epoch_is_as_long_as_it_is_said_to_be(
+    kind: dict[str, str], split: str, counts: tuple[int, int, int], training: dict[str, int], windows: dict[str, int]
+) -> None:
+    sequences = dict(zip(("train", "valid", "test"), counts, strict=True))
+    data = {**kind, **sequences, **windows, "nodes": 10, "length": 36, "split": split}
+    said = {"dataset": data, "model": {"kind": "link_baseline"}, "training": training}
+    made = Experiment.model_validate(said)
+    sizes = made.dataset.build(0).splits["train"].sizes
+    assert smoke(made).epoch_steps == len(epoch_updates(sizes, made.training, 0))
+
+
+@given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 3), st.sampled_from(["random", "grouped"]))
+@settings(deadline=None, max_examples=60)
+def test_updates_are_counted_as_they_are_made(graphs: int, batch: int, accumulate: int, order: str) -> None:
+    training = experiment(training={"batch": batch, "accumulate": accumulate, "order": order}).training
+    counted = count_updates(graphs, training)
+    if counted:
+        assert counted == len(epoch_updates(torch.full((graphs,), 5), training, 0))
+    else:
+        with pytest.raises(LabError, match="nothing would be learnt"):
+            epoch_updates(torch.full((graphs,), 5), training, 0)

@@ -30,6 +30,10 @@ class DatasetSpec(Family):
         """The files it is read from, as they are named; none where it is drawn."""
         return ()
 
+    def trained_on(self) -> int | None:
+        """Drawn graphs, or sequences, that training data come from and grow with; None where options tell of none."""
+        return getattr(self, "train", None)
+
     def published(self) -> Mapping[str, float]:
         """Scores that others have reached on data like these."""
         return {}

@@ -63,6 +63,10 @@ class OfLinks(DatasetSpec):
         """How many sequences are drawn for each split."""
         return {"train": self.train, "valid": self.valid, "test": self.test}
 
+    def trained_on(self) -> int:
+        """Sequences that have training windows; where windows are dealt out, as many as training's share of them."""
+        return sum(self.sequences().values()) if self.split == "chronological_with_gap" else self.train
+
     def parts(self) -> dict[str, tuple[int, int]]:
         """First frame of each split in a sequence, and the first one behind it."""
         if self.split != "chronological_with_gap":
