@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -56,6 +56,15 @@ def ceilings(process: BlockProcess, window: int) -> dict[Sight, Ceiling]:
     """The best possible scores of a forecast of the next frame, for everything it may look at."""
     mass, yes, seen = _cells(process, window)
     return {sight: _best(*_merged(mass, yes, seen[sight])) for sight in SIGHTS}
+
+
+def ceilings_with_diagonal(process: BlockProcess, window: int) -> dict[Sight, Ceiling]:
+    """The same where the diagonal is scored too, which never has an edge: ranked last, and known for sure."""
+    pairs = (process.nodes - 1) / process.nodes
+    return {
+        sight: replace(best, auc=with_diagonal(best.auc, process), nll=best.nll * pairs)
+        for sight, best in ceilings(process, window).items()
+    }
 
 
 def ranked(score: Numbers, mass: Numbers, yes: Numbers) -> Ranked:

@@ -103,6 +103,7 @@ class Worker:
     def _train(self, job: Job, record: Record) -> tuple[Record, Outcome]:
         from lab.spec.experiment import Experiment
         from lab.train.loop import Member, train
+        from lab.train.tasks.known_lines import known_lines
 
         experiment = Experiment.model_validate_json(job.experiment)
         if experiment.id != job.experiment_id:
@@ -110,7 +111,7 @@ class Worker:
         member = Member(experiment, record.seed, record.cell, record.repeat, record.trial, self._papers(job))
         dataset = self._dataset(experiment, record.seed)
         sha256 = dataset.sha256 if self.setup.hashes_data else ""
-        origin = replace(record.origin, data=sha256, data_lines=dict(dataset.lines))
+        origin = replace(record.origin, data=sha256, data_lines=known_lines(experiment, dataset))
         (outcome,) = train(
             [member],
             dataset,

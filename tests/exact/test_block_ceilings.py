@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.exact.block_ceilings import SIGHTS, ceilings, degrees_alone, ranked, with_diagonal
+from lab.exact.block_ceilings import (
+    SIGHTS,
+    ceilings,
+    ceilings_with_diagonal,
+    degrees_alone,
+    ranked,
+    with_diagonal,
+)
 from lab.exact.block_process import PRESETS, BlockProcess
 
 REFERENCE = Path(os.environ.get("LAB_REFERENCE", "../shared/reference")) / "gman_psbm_ceilings.npz"
@@ -80,6 +87,20 @@ def processes() -> st.SearchStrategy[BlockProcess]:
         persistence=st.floats(0, 0.95),
         flips=st.floats(0, 0.4),
     )
+
+
+@given(processes())
+@settings(deadline=None, max_examples=20)
+def test_ceilings_with_the_diagonal_are_those_of_a_last_cell_of_pairs_without_an_edge(process: BlockProcess) -> None:
+    between, within = process.rates
+    share = process.share_within
+    chance = np.array([within, between]) * (1 - 2 * process.flips) + process.flips
+    mass = np.array([share, 1 - share])
+    best = ranked(np.append(chance, -1.0), np.append(mass, 1 / (process.nodes - 1)), np.append(mass * chance, 0.0))
+    told = ceilings_with_diagonal(process, 1)["comm"]
+    assert (told.auc, told.ap, told.f1) == pytest.approx((best.auc, best.ap, best.f1))
+    entropy = -(mass * (chance * np.log(chance) + (1 - chance) * np.log1p(-chance))).sum()
+    assert told.nll == pytest.approx(entropy * (1 - 1 / process.nodes))
 
 
 @given(processes(), st.integers(1, 5))

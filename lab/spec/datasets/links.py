@@ -67,6 +67,10 @@ class OfLinks(DatasetSpec):
         """Sequences that have training windows; where windows are dealt out, as many as training's share of them."""
         return sum(self.sequences().values()) if self.split == "chronological_with_gap" else self.train
 
+    def ceilings(self, *, diagonal: bool = False) -> dict[str, float]:
+        """The best possible scores, as known lines, of pairs of two nodes or with the `diagonal`; none if unknown."""
+        return {}
+
     def parts(self) -> dict[str, tuple[int, int]]:
         """First frame of each split in a sequence, and the first one behind it."""
         if self.split != "chronological_with_gap":
@@ -150,13 +154,14 @@ class PsbmLinks(OfLinks):
         """What simple forecasts reach on the test windows, and the best that can be done at all."""
         return super().lines(dataset) | self.ceilings()
 
-    def ceilings(self) -> dict[str, float]:
+    def ceilings(self, *, diagonal: bool = False) -> dict[str, float]:
         """The best possible scores by what a forecast looks at; none where they are unknown."""
         if not self.is_known:
             return {}
-        from lab.exact.block_ceilings import SIGHTS, ceilings  # numpy, which reading a file does without
+        # numpy, which reading a file does without
+        from lab.exact.block_ceilings import SIGHTS, ceilings, ceilings_with_diagonal
 
-        told = ceilings(self.process(), self.window)
+        told = (ceilings_with_diagonal if diagonal else ceilings)(self.process(), self.window)
         best = told["full"]
         lines = {f"auc: best from {says}": told[sight].auc for sight, says in SIGHTS.items() if sight != "full"}
         lines |= {f"{score}: best possible": best.auc for score in ("auc", "auc_macro")}
