@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lab.analysis.claims import Verdict, verdicts
 from lab.analysis.outline import Outline, PlannedCell
 from lab.analysis.rows import Row
 from lab.plan.asked import Asked, Asking
+from lab.records.record import Origin
 from lab.spec.claims import Test
 
 Scores = Mapping[str, Sequence[float | str | None]]
@@ -52,6 +54,15 @@ def row(cell: str, seed: int, value: float | str | None) -> Row:
     return Row(f"{cell}-{seed}", cell, cell, seed, status="done", score=value)
 
 
-def judged(scores: Scores, *claims: Asked, looks: Sequence[int] = (), **test: Any) -> tuple[Verdict, ...]:
-    """The verdicts over these scores."""
-    return verdicts(*study(scores, asking(scores, *claims, looks=looks, **test)))
+def judged(
+    scores: Scores,
+    *claims: Asked,
+    looks: Sequence[int] = (),
+    lines: Sequence[Mapping[str, float]] = (),
+    **test: Any,
+) -> tuple[Verdict, ...]:
+    """The verdicts over these scores; `lines` is what the data of each seed know."""
+    rows, outline = study(scores, asking(scores, *claims, looks=looks, **test))
+    if lines:
+        rows = [replace(each, origin=Origin(data_lines=lines[each.seed])) for each in rows]
+    return verdicts(rows, outline)

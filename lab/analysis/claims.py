@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from lab.analysis.rows import MISSING, Row
 from lab.analysis.sequential import nominal, overall
 from lab.analysis.table import Floats
 from lab.plan.asked import Asked, Asking
+from lab.spec.tasks import line_beside
 
 Decision = Literal["supported", "refuted", "undecided", "not testable here"]
 NOTHING = 1e-12
@@ -110,6 +112,16 @@ class _Scores:
             return math.nan
         return row.score if metric == self.outline.score else row.metrics.get(metric, math.nan)
 
+    def known(self, cell: str, seed: int, metric: str, name: str) -> float:
+        """What the data of a trial know of the metric under a name; NaN where they do not."""
+        return self.all_known(cell, seed, metric).get(name, math.nan)
+
+    def all_known(self, cell: str, seed: int, metric: str) -> dict[str, float]:
+        """All that the data of a trial know of the metric."""
+        row = self.compared.get((cell, seed))
+        lines = row.origin.data_lines if row is not None and row.origin is not None else {}
+        return {beside: value for name, value in lines.items() if (beside := line_beside(name, metric))}
+
     def status(self, cell: str, seed: int) -> str:
         """How a trial ended that has no such score."""
         row = self.compared.get((cell, seed))
@@ -152,7 +164,12 @@ class _Case:
 
     def _sum(self, seed: int) -> float:
         weighed = self.claim.weights.items()
-        return math.fsum(weight * self.scores.value(cell, seed, self.claim.metric) for cell, weight in weighed)
+        return math.fsum(weight * self._value(cell, seed) for cell, weight in weighed)
+
+    def _value(self, cell: str, seed: int) -> float:
+        """A trial's score, less what the data know where the claim is held against that."""
+        claim, value = self.claim, self.scores.value(cell, seed, self.claim.metric)
+        return value - claim.times * self.scores.known(cell, seed, claim.metric, claim.known) if claim.known else value
 
     @cached_property
     def complete(self) -> int:
@@ -193,8 +210,8 @@ class _Case:
 
     @property
     def is_difference(self) -> bool:
-        """Whether cells are compared with cells, and not with a number."""
-        return any(weight < 0 for weight in self.claim.weights.values())
+        """Whether cells are compared with cells or with what the data know, and not with a number."""
+        return bool(self.claim.known) or any(weight < 0 for weight in self.claim.weights.values())
 
     @property
     def best(self) -> _Look | None:
@@ -245,6 +262,8 @@ class _Case:
 
     def _hole(self) -> str:
         """Which of the planned trials keep the claim from being tested."""
+        if unknown := self._unknown():
+            return unknown
         planned = [(cell, seed) for seed in self.asking.seeds[: self.asking.planned] for cell in self.claim.weights]
         ended = Counter(
             self.scores.status(cell, seed)
@@ -256,6 +275,16 @@ class _Case:
             return f"{missing} of {total} trials {'is' if missing == 1 else 'are'} missing"
         told = ", ".join(f"{number} {'no score' if status == 'done' else status}" for status, number in ended.items())
         return f"{sum(ended.values())} of {total} trials gave no score ({told})"
+
+    def _unknown(self) -> str:
+        """That the data know no such score, where a trial is in that should be held against it."""
+        name, metric = self.claim.known, self.claim.metric
+        for cell, seed in product(self.claim.weights, self.asking.seeds[: self.asking.planned] if name else ()):
+            told = self.scores.all_known(cell, seed, metric)
+            if name not in told and math.isfinite(self.scores.value(cell, seed, metric)):
+                others = f"they know {', '.join(sorted(told))}" if told else "they know nothing of it"
+                return f"the data know no `{name}` of {metric}: {others}"
+        return ""
 
     def _further(self, values: Floats, level: float) -> int | None:
         looks = self.asking.looks

@@ -12,6 +12,7 @@ from lab.cli.planning import read_plan
 from lab.errors import LabError
 from lab.plan.plan import Plan
 from lab.report.numbers import count
+from lab.run.knowing import unknown_scores
 from lab.run.timing import Trace, no_ops, trace_cells
 from lab.spec.files import kind_of, profiles_in
 
@@ -88,6 +89,8 @@ def _build(plan: Plan, checked: Checked, *, loud: bool) -> None:
         if told.error
     ]
     checked.warnings += no_ops(plan, traces)
+    if not checked.mistakes:
+        checked.mistakes += unknown_scores(plan)
 
 
 def smoke_file(file: Path, *, profile: str | None) -> int:

@@ -13,7 +13,10 @@ from lab.spec.study import Study
 
 @dataclass(frozen=True)
 class Asked:
-    """One claim, resolved: seed by seed, the sum of `weights` times scores is compared with `against`."""
+    """One claim, resolved: seed by seed, the sum of `weights` times scores is compared with `against`.
+
+    Where it names a known score of the data, each score counts less `times` that of its own data.
+    """
 
     name: str
     say: str
@@ -23,6 +26,10 @@ class Asked:
     metric: str
     against: float = 0.0
     by: float = 0.0
+    known: str = ""
+    """The known score of the data that cells are held against; empty where it is a number or other cells."""
+    times: float = 1.0
+    """What the known score is multiplied by."""
     groups: int = 1
     """Pairs of cells, fours of cells or single cells that it is averaged over."""
     noun: str = "pair"

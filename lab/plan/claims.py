@@ -16,7 +16,7 @@ from lab.plan.options import as_word
 from lab.plan.plan import Cell
 from lab.plan.power import lowest_p
 from lab.plan.spoken import Spoken
-from lab.spec.claims import Arm, At, Interaction, Number, Setting, Term
+from lab.spec.claims import Arm, At, Interaction, Known, Number, Setting, Term
 from lab.spec.claims import Cell as Named
 from lab.spec.files import StudyFile
 
@@ -50,6 +50,7 @@ class _Answer:
         """A claim as a weighted sum of cells."""
         left, right, claim = spoken.statement.left, spoken.statement.right, spoken.claim
         against = right.value if isinstance(right, Number) else 0.0
+        known = right.name if isinstance(right, Known) else ""
         confounded = claim.confounded
         if isinstance(left, Interaction):
             corners = _corners((left.first, self._base_of(left.first)), (left.second, self._base_of(left.second)))
@@ -61,13 +62,14 @@ class _Answer:
             noun, names = "pair", {left.setting.factor}
         else:
             weights, groups, is_contrast = self._sides(spoken), 1, False
-            noun, names = "cell" if isinstance(right, Number) else "pair", set[str]()
+            noun, names = "cell" if isinstance(right, Number | Known) else "pair", set[str]()
             groups = sum(weight > 0 for weight in weights.values())
         if is_contrast and not confounded:
             noun, confounded = "cell", self._alias(names)
         return Asked(
             name=spoken.name, say=claim.say, sign=spoken.statement.sign, weights=dict(weights), against=against,
             metric=claim.metric or self.board.file.study.score.name, by=claim.by, groups=groups, noun=noun,
+            known=known, times=spoken.statement.times if known else 1.0,
             expects=claim.expects, why=claim.why, confounded=confounded,
         )  # fmt: skip
 

@@ -17,8 +17,8 @@ Sign = Literal[">", "<", "=="]
 SIGNS: tuple[Sign, ...] = (">", "<", "==")
 GRAMMAR = (
     "say `model.norm: batch > none` (two levels of a factor), `cell(model.norm=none) > reference`, "
-    "`arm(mine) > 0.84`, `arm(mine) < 0.5 * reference` or `interaction(model.norm, model.mixing) > 0`; "
-    "the signs are > < =="
+    "`arm(mine) > 0.84`, `arm(mine) < 0.5 * reference`, `reference < known(last value)` (a known score of the data) or "
+    "`interaction(model.norm, model.mixing) > 0`; the signs are > < =="
 )
 LONGEST = 300
 MOST_DIGITS = 20
@@ -33,7 +33,8 @@ class Claim(Spec):
 
     say: Annotated[str, Field(min_length=1, max_length=LONGEST)]
     """What is expected: `model.norm: batch > none`, `==` for no difference larger than `by`, `cell(...) > reference`,
-    `arm(name) > 0.84`, `interaction(a, b) > 0`. It speaks of the score itself, whether more is better or less."""
+    `arm(name) > 0.84`, `reference < known(last value)`, `interaction(a, b) > 0`. It speaks of the score itself,
+    whether more is better or less."""
     by: Annotated[float, Field(ge=0)] = 0.0
     """The margin: how much larger or smaller at least; for `==`, how different at most."""
     where: str | None = None
@@ -116,6 +117,13 @@ class Number:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What the data know of the score: that of a simple forecast, or the best there can be."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Interaction:
     """What two changes do together beyond the sum of what each does alone."""
 
@@ -123,7 +131,7 @@ class Interaction:
     second: Setting
 
 
-Term = At | Cell | Arm | Number | Interaction
+Term = At | Cell | Arm | Number | Known | Interaction
 
 
 @dataclass(frozen=True)
@@ -174,6 +182,8 @@ class _Reader:
             self._refuse(f"`{self.tokens[self.at].text}` is too much")
         if isinstance(left, Number):
             self._refuse("a number stands on the right", "turn it around: `reference > 0.84`")
+        if isinstance(left, Known):
+            self._refuse("a known score stands on the right", "turn it around: `reference < known(last value)`")
         if isinstance(left, Interaction) and not isinstance(right, Number):
             self._refuse("an interaction is compared with a number", "write `interaction(a, b) > 0`")
         if isinstance(right, Interaction):
@@ -205,7 +215,12 @@ class _Reader:
 
     def _term(self, factor: str) -> Term:
         token = self._peek()
-        calls: dict[str, Callable[[], Term]] = {"cell": self._cell, "arm": self._arm, "interaction": self._interaction}
+        calls: dict[str, Callable[[], Term]] = {
+            "cell": self._cell,
+            "arm": self._arm,
+            "known": self._known,
+            "interaction": self._interaction,
+        }
         if token.text in calls and self._peek(1) == _Token("mark", "("):
             self.at += 2
             term = calls[token.text]()
@@ -233,6 +248,13 @@ class _Reader:
 
     def _arm(self) -> Arm:
         return Arm(self._name("an arm"))
+
+    def _known(self) -> Known:
+        """A name that may be of several words."""
+        words = [self._name("a known score")]
+        while self._peek().kind == "word":
+            words.append(self._name("a known score"))
+        return Known(" ".join(words))
 
     def _interaction(self) -> Interaction:
         first = self._setting()

@@ -141,6 +141,11 @@ def smoke(experiment: Experiment, steps: int = 1, seed: int = 0) -> StepTrace:
     )
 
 
+def known_scores(experiment: Experiment) -> frozenset[str]:
+    """The names of what the experiment's data know of scores, by a sample of them."""
+    return frozenset(experiment.dataset.lines(_sample(experiment)))
+
+
 def _sample(experiment: Experiment, seed: int = 0) -> Dataset:
     """A few graphs of the experiment's data where its spec says how many there are, else all of them."""
     return _drawn(_fewer(experiment), 0 if experiment.dataset.draw == "fixed" else seed)

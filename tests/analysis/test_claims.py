@@ -99,6 +99,29 @@ def test_a_cell_is_held_against_a_number():
     assert found[0].is_level
 
 
+def test_a_cell_is_held_against_what_the_data_of_each_seed_know():
+    known = [0.8 + 0.01 * seed for seed in range(8)]
+    scores = {"a": [0.05 + line + each for line, each in zip(known, WIGGLE, strict=True)]}
+    better, double = (
+        claim("better", {"a": 1.0}, known="last value"),
+        claim("double", {"a": 1.0}, known="last value", times=2.0),
+    )
+    found = judged(scores, better, double, lines=[{"acc: last value": line} for line in known])
+    assert [each.verdict for each in found] == ["supported", "refuted"]
+    assert found[0].effect.mean == pytest.approx(0.05 + np.mean(WIGGLE))
+    assert found[1].effect.mean == pytest.approx(0.05 + np.mean(WIGGLE) - np.mean(known))
+    assert not found[0].is_level
+
+
+def test_what_the_data_do_not_know_leaves_a_claim_undecided():
+    asked = claim("better", {"a": 1.0}, known="lst value")
+    lines = [{"acc: last value": 0.8, "acc: chance": 0.5, "loss: nothing": 1.0}] * 8
+    told = only(judged({"a": [0.9] * 8}, asked, lines=lines))
+    assert told.verdict == "undecided"
+    assert told.reason == "the data know no `lst value` of valid.acc: they know chance, last value"
+    assert "they know nothing of it" in only(judged({"a": [0.9] * 8}, asked)).reason
+
+
 def test_half_is_judged_whatever_the_size_of_the_whole_in_each_seed():
     whole = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0]
     scores = {"some": [0.4 * x for x in whole], "whole": whole}

@@ -31,3 +31,32 @@ def test_mistakes_of_a_profile_are_told_beside_those_of_the_plain_file(
     assert "has no option 'residal'" in told
     assert "training has no option 'epoch'" in told
     assert "2 mistakes" in told
+
+
+KNOWING = """
+question: Is it better than to guess?
+base: experiments/tiny.yaml
+score: valid.acc
+factors: {model.layers: [1, 2]}
+seeds: 8
+claims:
+  better: reference > known(chance)
+  typed: reference > known(chanse)
+  speaks_of_another: {say: reference > known(chance), metric: valid.loss}
+"""
+
+
+@pytest.mark.torch
+def test_known_scores_that_the_data_lack_are_mistakes_once_the_data_are_built(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in (("pyproject.toml", ""), ("experiments/tiny.yaml", EXPERIMENT), ("studies/q.yaml", KNOWING)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    study = tmp_path / "studies/q.yaml"
+    assert check_files([study], build=False, as_json=False) == 0
+    assert check_files([study], build=True, as_json=False) == 2
+    told = capsys.readouterr().err
+    assert "studies/q.yaml:9: claims.typed: the data know no `chanse` of valid.acc\n    did you mean 'chance'?" in told
+    assert "claims.speaks_of_another.say: the data know no `chance` of valid.loss" in told
+    assert "2 mistakes" in told

@@ -84,6 +84,13 @@ def test_what_is_held_against_may_be_a_multiple(study_of):
     assert claim.groups == 6
 
 
+def test_cells_may_be_held_against_what_the_data_know(study_of):
+    _, claim = asked(study_of, "model.mlp_norm: none < 1.1 * known(last value)")
+    assert (claim.known, claim.times, claim.noun, claim.groups) == ("last value", 1.1, "cell", 6)
+    assert sum(claim.weights.values()) == pytest.approx(1)
+    assert all(weight > 0 for weight in claim.weights.values())
+
+
 def claim_reference(study_of) -> str:
     return expand(study_of(factors=NORMS)).reference.id
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lab.errors import LabError, Place
 from lab.spec.change import spelled
-from lab.spec.claims import SIGNS, Arm, At, Cell, Interaction, Number, Setting, Statement, parse
+from lab.spec.claims import SIGNS, Arm, At, Cell, Interaction, Known, Number, Setting, Statement, parse
 from lab.spec.study import Study
 
 HERE = Place("study.yaml", 7, "claims.x.say")
@@ -40,6 +40,8 @@ KEYS = {"question": "?", "base": "b", "score": "valid.acc"}
             Number(-0.01),
         ),
         ("'a size': 'x=1, y=2' > \"z\"", At(Setting("a size", "x=1, y=2")), ">", At(Setting("a size", "z"))),
+        ("arm(mine) < known(last value)", Arm("mine"), "<", Known("last value")),
+        ("n: batch > known('best, by far')", At(Setting("n", "batch")), ">", Known("best, by far")),
         ("cell: arm > reference", At(Setting("cell", "arm")), ">", Cell()),
     ],
 )
@@ -56,6 +58,13 @@ def test_the_right_side_may_be_multiplied():
     assert "a number is multiplied" in str(problem_of("reference > 2 * 0.4"))
 
 
+def test_a_known_score_stands_on_the_right_and_may_be_multiplied():
+    assert parse("reference < 1.1 * known(best possible)", HERE) == Statement(Cell(), "<", Known("best possible"), 1.1)
+    assert "a known score stands on the right" in str(problem_of("known(last value) > reference"))
+    assert "a known score is missing" in str(problem_of("reference > known()"))
+    assert "an interaction is compared with a number" in str(problem_of("interaction(a, b) > known(x)"))
+
+
 NAMES = st.from_regex(r"[a-z][a-z_]{0,6}(\.[a-z][a-z_]{0,6})?", fullmatch=True).filter(
     lambda name: name not in ("null", "true", "false", "reference")
 )
@@ -64,9 +73,11 @@ SETTINGS = st.builds(Setting, NAMES, LEVELS)
 CELLS = st.lists(SETTINGS, max_size=3).map(lambda found: Cell(tuple(found)))
 SIDES = st.one_of(CELLS, st.builds(Arm, NAMES))
 NUMBERS = st.floats(-9, 9).map(lambda x: Number(round(x, 4)))
+KNOWN = st.lists(st.from_regex(r"[a-z]{1,6}", fullmatch=True), min_size=1, max_size=3).map(" ".join).map(Known)
 STATEMENTS = st.one_of(
     st.builds(Statement, SIDES, st.sampled_from(SIGNS), st.one_of(SIDES, NUMBERS)),
     st.builds(Statement, SIDES, st.sampled_from(SIGNS), SIDES, st.floats(0.01, 9).map(lambda x: round(x, 3))),
+    st.builds(Statement, SIDES, st.sampled_from(SIGNS), KNOWN, st.floats(0.01, 9).map(lambda x: round(x, 3))),
     st.builds(Statement, st.builds(Interaction, SETTINGS, SETTINGS), st.sampled_from(SIGNS), NUMBERS),
 )
 
@@ -79,6 +90,8 @@ def written(part):
             return f"cell({', '.join(map(written, settings))})"
         case Arm(name):
             return f"arm({name})"
+        case Known(name):
+            return f"known({name})"
         case Interaction(first, second):
             return f"interaction({written(first)}, {written(second)})"
         case Number(value):
