@@ -31,6 +31,7 @@ FIXED = {
     "layers": st.integers(0, 2),
     "width": 8,
     "spatial.heads": st.sampled_from([1, 2]),
+    "spatial.group_size": st.sampled_from([2, 4, "fewest_pairs"]),
     "temporal.heads": 2,
     "eigenvectors": st.sampled_from([3, 9]),
     "readout.hidden": None,

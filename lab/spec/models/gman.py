@@ -14,6 +14,7 @@ Across = Literal["nodes", "heads", "none"]
 TimeLayout = Literal["own_frames", "token_blocks", "none"]
 Order = Literal["spatial_then_temporal", "temporal_then_spatial", "parallel_sum", "gated_fusion"]
 NormPlacement = Literal["branch", "before", "after", "none"]
+Among = Literal["all_nodes", "random_groups"]
 GraphUse = Literal["ignored", "attention_bias", "attention_mask", "gcn_branch"]
 
 
@@ -31,6 +32,13 @@ class SpatialAttention(Spec):
     graph: Annotated[GraphUse, Factor(off="ignored")] = "ignored"
     """What the edges of a frame do: nothing, a learned bias of each head's logits, a mask that leaves a node itself and
     those with an edge to it, or a graph convolution beside attention."""
+    among: Annotated[Among, Factor(off="all_nodes")] = "all_nodes"
+    """Whom a node reads: all of its frame, or, as published for many nodes, those of a random group, to which is added
+    what the groups' largest values read of each other. Groups are drawn once, from the trial's seed; one that holds all
+    nodes is as `all_nodes`."""
+    group_size: Annotated[int, Field(ge=2)] | Literal["fewest_pairs"] = "fewest_pairs"
+    """Nodes of a random group; by itself the cube root of twice their number, which leaves the fewest pairs to weigh:
+    325 nodes make 37 groups."""
 
 
 class TemporalAttention(Spec):
@@ -48,7 +56,8 @@ class TemporalAttention(Spec):
 class Gman(ModelSpec):
     """Attention over nodes and over frames in turn, for the links of the next frame or the values of the next ones.
 
-    A block costs T N^2 C + N T^2 C + 8 T N C^2 multiply-adds a window of T frames, N nodes and C channels. To forecast,
+    A block costs T N^2 C + N T^2 C + 8 T N C^2 multiply-adds a window of T frames, N nodes and C channels; in random
+    groups of M nodes N^2 becomes N M + (N / M)^2, and 4 T N C^2 / M come on top. To forecast,
     every step ahead reads a node's frames by attention, and `decoder_layers` blocks work on what was read; pooling
     and read-out are of links only.
     """
@@ -94,11 +103,19 @@ class Gman(ModelSpec):
             heads = getattr(self, part).heads
             if self.width % heads:
                 raise ValueError(f"width {self.width} is not a multiple of {part}.heads {heads}")
-        if self.spatial.graph.startswith("attention_") and self.spatial.across != "nodes":
-            raise ValueError(
-                f"spatial.graph {self.spatial.graph} needs spatial.across nodes, not {self.spatial.across}"
-            )
+        self._attention_fits()
         return self
+
+    def _attention_fits(self) -> None:
+        """Edges are of pairs of nodes, and groups leave most pairs out."""
+        spatial, grouped = self.spatial, self.spatial.among == "random_groups"
+        reads_edges = spatial.graph.startswith("attention_")
+        if reads_edges and spatial.across != "nodes":
+            raise ValueError(f"spatial.graph {spatial.graph} needs spatial.across nodes, not {spatial.across}")
+        if grouped and spatial.across != "nodes":
+            raise ValueError(f"spatial.among random_groups needs spatial.across nodes, not {spatial.across}")
+        if grouped and reads_edges:
+            raise ValueError(f"spatial.graph {spatial.graph} needs spatial.among all_nodes, not random_groups")
 
     def answers(self, task: str) -> Answer:
         """Links as its read-out puts them, forecasts as values."""

@@ -46,21 +46,33 @@ class NodeAttention(nn.Module):
 
     def forward(self, x: Tensor, edges: Tensor | None) -> Tensor:
         """Read [graphs, frames, nodes, width]; `edges` [graphs, frames or 1, nodes, nodes] lead from column to row."""
-        asked = [part(x).unflatten(-1, (self.spec.heads, -1)) for part in (self.query, self.key, self.value)]
-        if self.spec.across == "nodes":
-            asked = [part.transpose(2, 3) for part in asked]
-        query, key, value = (part.flatten(0, 1) for part in asked)  # [frames of all graphs, heads, nodes, size]
-        logits, allowed = query @ key.mT / self.root, None
+        bias, allowed = None, None
         if edges is not None and self.spec.graph.startswith("attention_"):
             of_frames = edges.expand(-1, x.shape[1], -1, -1).flatten(0, 1)[:, None]
             if self.bias is not None:
-                logits = logits + self.bias(of_frames)
+                bias = self.bias(of_frames)
             else:
                 allowed = of_frames.bool() | torch.eye(x.shape[2], dtype=torch.bool, device=x.device)
-        read = (self.weigh(logits, allowed) @ value).unflatten(0, x.shape[:2])
-        read = read.transpose(2, 3) if self.spec.across == "nodes" else read
-        told: Tensor = self.projection(read.flatten(-2))
+        return self.read(x.flatten(0, 1), bias=bias, allowed=allowed).view(x.shape)
+
+    def read(self, x: Tensor, *, bias: Tensor | None = None, allowed: Tensor | None = None) -> Tensor:
+        """Read [frames, nodes, width]; `bias` and `allowed` are of logits [frames, heads, rows, columns]."""
+        parts = [part(x).unflatten(-1, (self.spec.heads, -1)) for part in (self.query, self.key, self.value)]
+        if self.spec.across == "nodes":
+            parts = [part.transpose(1, 2) for part in parts]
+        query, key, value = parts  # [frames, heads, nodes, size], or [frames, nodes, heads, size]
+        logits = query @ key.mT / self.root
+        heard = self.weigh(logits if bias is None else logits + bias, allowed) @ value
+        heard = heard.transpose(1, 2) if self.spec.across == "nodes" else heard
+        told: Tensor = self.projection(heard.flatten(-2))
         return told
+
+    def zero_gradient(self) -> set[str]:
+        """A key's bias moves all logits of a row alike; a single head among heads has nothing to choose from."""
+        if self.spec.across == "nodes":
+            return {"key.bias"}
+        alone = {f"{part}.{name}" for part in ("query", "key") for name in ("weight", "bias")}
+        return alone if self.spec.heads == 1 else set()
 
 
 class EdgeBias(nn.Module):
@@ -94,33 +106,6 @@ class EdgeConvolution(nn.Module):
         root = near.sum(-1).rsqrt()
         told: Tensor = self.linear(root[..., None] * (near @ (root[..., None] * x)))
         return told
-
-
-class Spatial(nn.Module):
-    """All that happens inside a frame: attention, a convolution along the edges, or their sum."""
-
-    def __init__(self, spec: Options) -> None:
-        super().__init__()
-        options, width = spec.spatial, spec.width
-        self.attention = NodeAttention(options, width, spec.dropout) if options.across != "none" else None
-        self.convolution = EdgeConvolution(width) if options.graph == "gcn_branch" else None
-
-    def forward(self, x: Tensor, edges: Tensor | None) -> Tensor:
-        """[graphs, frames, nodes, width]."""
-        told: list[Tensor] = [] if self.attention is None else [self.attention(x, edges)]
-        if self.convolution is not None:
-            told.append(self.convolution(x, edges))
-        return told[0] if len(told) == 1 else told[0] + told[1]
-
-    def zero_gradient(self) -> set[str]:
-        """A key's bias moves all logits of a row alike; a single head among heads has nothing to choose from."""
-        if self.attention is None:
-            return set()
-        options = self.attention.spec
-        if options.across == "nodes":
-            return {"attention.key.bias"}
-        alone = {f"attention.{part}.{name}" for part in ("query", "key") for name in ("weight", "bias")}
-        return alone if options.heads == 1 else set()
 
 
 class Temporal(nn.Module):

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from lab.spec.models.gman import Gman as Options
-from lab.zoo.gman.attention import Spatial, Temporal
+from lab.zoo.gman.attention import Temporal
+from lab.zoo.gman.spatial import Spatial
 from lab.zoo.parts import LayerNorm, Relu, dropout
 from lab.zoo.taps import Tap
 
@@ -18,13 +19,13 @@ Part = Callable[[Tensor, Tensor | None], Tensor]
 class Block(nn.Module):
     """Parts that each add something to the states of nodes; a part that is off is not there."""
 
-    def __init__(self, spec: Options) -> None:
+    def __init__(self, spec: Options, nodes: int) -> None:
         super().__init__()
         self.spec = spec
         has_spatial = spec.spatial.across != "none" or spec.spatial.graph == "gcn_branch"
         has_temporal = spec.temporal.layout != "none"
         self.is_fused = spec.order in ("parallel_sum", "gated_fusion") and has_spatial and has_temporal
-        self.spatial = Spatial(spec) if has_spatial else None
+        self.spatial = Spatial(spec, nodes) if has_spatial else None
         self.temporal = Temporal(spec) if has_temporal else None
         self.gate = Gate(spec.width) if self.is_fused and spec.order == "gated_fusion" else None
         self.feed_forward = FeedForward(spec.width, spec.dropout) if spec.feed_forward == "mlp" else None

@@ -18,7 +18,7 @@ class Horizon(nn.Module):
         super().__init__()
         self.steps = Places(shape.horizon, spec.width)
         self.transform = Transform(spec.width, spec.temporal.heads, spec.dropout)
-        self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.decoder_layers))
+        self.blocks = nn.ModuleList(Block(spec, shape.nodes) for _ in range(spec.decoder_layers))
         self.value = nn.Linear(spec.width, 1)
 
     def forward(self, x: Tensor, of_nodes: Tensor | None, edges: Tensor | None) -> Tensor:

@@ -20,7 +20,7 @@ class Gman(nn.Module):
         super().__init__()
         self.spec = spec
         self.beginning = Beginning(spec, shape)
-        self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.layers))
+        self.blocks = nn.ModuleList(Block(spec, shape.nodes) for _ in range(spec.layers))
         self.pooling = TimePooling(spec) if not shape.horizon else None
         has_links = not shape.horizon
         self.readout = LinkReadout(spec.readout, shape, spec.width, dropout=spec.dropout) if has_links else None
