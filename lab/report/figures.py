@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from lab.analysis.cells import CellScore
 from lab.analysis.costs import CostFront
-from lab.analysis.curves import Curve
+from lab.analysis.curves import Band, Curve
 from lab.analysis.effects import Effect
 from lab.analysis.estimate import Estimate
 from lab.analysis.heat import Heat
 from lab.analysis.margins import Margins
+from lab.analysis.numbered import Numbered
 from lab.analysis.outline import shown
+from lab.report.bands import with_band
 from lab.report.numbers import decimals, interval, number
 from lab.report.theme import (
     BLUE,
@@ -24,7 +26,6 @@ from lab.report.theme import (
     ROW,
     VERMILION,
     broken,
-    faded,
     figure,
     whiskers,
     words,
@@ -247,33 +248,9 @@ def cost_name(name: str) -> str:
 
 
 def _curve(curve: Curve, says: Mapping[str, str], place: int) -> Iterable[Any]:
-    from plotly.graph_objects import Scatter
-
-    colour = PALETTE[place % len(PALETTE)]
+    band = Band(curve.mean, curve.low, curve.high, curve.seeds)
     name = words(says.get(curve.cell, curve.cell))
-    epochs = list(curve.epochs)
-    band = [place for place, low in enumerate(curve.low) if math.isfinite(low)]
-    if band:
-        yield Scatter(
-            x=[epochs[at] for at in band] + [epochs[at] for at in reversed(band)],
-            y=[curve.high[at] for at in band] + [curve.low[at] for at in reversed(band)],
-            fill="toself",
-            fillcolor=faded(colour),
-            line={"width": 0},
-            mode="lines",
-            hoverinfo="skip",
-            showlegend=False,
-            legendgroup=curve.cell,
-        )
-    yield Scatter(
-        x=epochs,
-        y=[value if math.isfinite(value) else None for value in curve.mean],
-        mode="lines+markers" if len(epochs) == 1 else "lines",
-        name=name,
-        legendgroup=curve.cell,
-        line={"color": colour, "width": 2, "dash": DASHES[place % len(DASHES)]},
-        hovertemplate="epoch %{x}: %{y:.4g}<extra>" + name + "</extra>",
-    )
+    return with_band(Numbered(curve.cell, curve.epochs, band), place, name=name, hover="epoch %{x}: %{y:.4g}")
 
 
 def _reach(told: Sequence[Estimate], colour: str) -> dict[str, Any]:

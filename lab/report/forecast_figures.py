@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lab.analysis.numbered import Numbered
-from lab.report.theme import DASHES, GREY, PALETTE, VERMILION, faded, figure, words
+from lab.report.bands import with_band
+from lab.report.theme import GREY, VERMILION, figure, words
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -50,33 +51,8 @@ def calibration(told: Sequence[Numbered], says: Mapping[str, str]) -> Figure:
 
 
 def _lines(told: Sequence[Numbered], says: Mapping[str, str], hover: str) -> Iterator[Any]:
-    from plotly.graph_objects import Scatter
-
     for place, each in enumerate(told):
-        colour, name = PALETTE[place % len(PALETTE)], words(says[each.cell])
-        spots = [spot for spot, low in enumerate(each.band.low) if math.isfinite(low)]
-        if spots:
-            yield Scatter(
-                x=[each.at[spot] for spot in (*spots, *reversed(spots))],
-                y=[each.band.high[spot] for spot in spots] + [each.band.low[spot] for spot in reversed(spots)],
-                fill="toself",
-                fillcolor=faded(colour),
-                line={"width": 0},
-                mode="lines",
-                hoverinfo="skip",
-                showlegend=False,
-                legendgroup=each.cell,
-            )
-        yield Scatter(
-            x=list(each.at),
-            y=[mean if math.isfinite(mean) else None for mean in each.band.mean],
-            mode="lines+markers",
-            name=name,
-            legendgroup=each.cell,
-            line={"color": colour, "width": 2, "dash": DASHES[place % len(DASHES)]},
-            marker={"size": 5},
-            hovertemplate=f"{hover}<extra>{name}</extra>",
-        )
+        yield from with_band(each, place, name=words(says[each.cell]), hover=hover, dot=5)
 
 
 def _known(at: Sequence[float], lines: Mapping[str, Sequence[float]]) -> Iterator[Any]:
