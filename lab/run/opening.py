@@ -63,6 +63,10 @@ class Desk:
         """What each of so many workers is to know."""
         study = self.plan.study
         plugins = tuple(dict.fromkeys((*study.plugins, *self.plan.reference.experiment.plugins)))
+        shares = slots(study.resources, jobs)
+        for trial in self.plan.all_trials:
+            if trial.id not in self.standing:
+                trial.cell.experiment.training.memory.check_device(shares[0].device)
         return [
             Setup(
                 store=self.store.root,
@@ -75,7 +79,7 @@ class Desk:
                 deterministic=study.resources.deterministic,
                 hashes_data=study.capture.data == "sha256",
             )
-            for slot in slots(study.resources, jobs)
+            for slot in shares
         ]
 
 

@@ -99,8 +99,9 @@ class Training(Spec):
 
     @model_validator(mode="after")
     def _one_plan_of_memory(self) -> Self:
-        if self.compile and self.memory.recompute != "none":
-            raise ValueError("memory.recompute is not for compiled models: the compiler makes its own plan")
+        for option, off in (("recompute", "none"), ("offload", "off")):
+            if self.compile and getattr(self.memory, option) != off:
+                raise ValueError(f"memory.{option} is not for compiled models: the compiler makes its own plan")
         return self
 
     @model_validator(mode="after")

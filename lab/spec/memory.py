@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from lab.errors import LabError
 from lab.spec.spec import Factor, Spec, factor
 
 Recompute = Literal["none", "block", "keep_attention", "keep_products"]
 AttentionKernel = Literal["auto", "fused", "math"]
+Offload = Literal["off", "cpu"]
 
 
 class Memory(Spec):
@@ -23,3 +25,14 @@ class Memory(Spec):
     attention_kernel: Annotated[AttentionKernel, factor()] = "auto"
     """How torch's attention function works where a model calls it: `fused`, which keeps no weights and is an error
     where it cannot be had, by plain `math`, or as torch sees fit. Kernels agree up to rounding."""
+    offload: Annotated[Offload, Factor(off="off")] = "off"
+    """Let what the backward pass needs wait in the host's memory (`cpu`), which costs a copy each way. For models that
+    train on a GPU; blocks that recompute then leave nothing there but what they keep on purpose."""
+
+    def check_device(self, device: str) -> None:
+        """Refuse what cannot be done on a device of this type."""
+        if self.offload == "cpu" and device == "cpu":
+            raise LabError(
+                "training.memory.offload: cpu is for a GPU: what a CPU keeps is in the host's memory as it is",
+                hint="leave offload off or run on a GPU; on a CPU training.memory.recompute: block saves memory",
+            )

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lab.data.batch import Batch
 from lab.spec.experiment import Experiment, Precision
 from lab.spec.memory import AttentionKernel
+from lab.train.offload import OnHost
 from lab.train.recompute import attention_kernel, recompute_blocks
 from lab.train.streams import Streams
 from lab.zoo.parts import Dropout, Progress
@@ -47,6 +48,8 @@ class Learner:
         recompute_blocks(model, training.memory)
         called: Forward = torch.compile(model) if training.compile else model
         forward = _by_kernel(_in_precision(called, training.precision, device), training.memory.attention_kernel)
+        if training.memory.offload == "cpu":
+            forward = _keeping_on_host(forward, model)
         ambient = torch.cuda.default_generators[device.index] if device.type == "cuda" else torch.default_generator
         progress = tuple(module.share for module in model.modules() if isinstance(module, Progress))
         return cls(experiment, model, streams, forward, key if sites else None, ambient, progress)
@@ -90,3 +93,11 @@ def _by_kernel(forward: Forward, kind: AttentionKernel) -> Forward:
             return forward(batch)
 
     return by_kernel
+
+
+def _keeping_on_host(forward: Forward, model: nn.Module) -> Forward:
+    def keeping_on_host(batch: Batch) -> Tensor:
+        with OnHost((*model.parameters(), *model.buffers())):
+            return forward(batch)
+
+    return keeping_on_host

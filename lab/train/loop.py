@@ -45,6 +45,7 @@ def train(
     for place, member in enumerate(members):
         run, ending, trace, peak = None, None, "", Peak(where)
         try:
+            member.experiment.training.memory.check_device(where.type)
             with matmul_precision(member.experiment.training.precision), _ambient_chance_kept(where):
                 run = Run(member, here, seconds=seconds, alert=partial(watcher.alert, place))
                 if checkpoints is not None:

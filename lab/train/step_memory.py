@@ -75,6 +75,8 @@ def _remedies(run: Run, graphs: int) -> str:
     training, told = run.training, []
     if training.memory.recompute == "none" and (left := _left_by_recomputing(run, graphs)) < WORTH:
         told.append(f"training.memory.recompute: block, which keeps {left:.0%} of that")
+    if training.memory.offload == "off" and run.pack.weights.is_cuda:
+        told.append("training.memory.offload: cpu, which keeps next to nothing on the GPU and takes a copy each way")
     if training.batch > 1:
         batch, parts = training.batch // 2, 2 * training.accumulate
         told.append(f"training.batch: {batch} with training.accumulate: {parts}, which keeps half")

@@ -34,7 +34,8 @@ class MemoryStats:
     """Of the gradients that the step gives."""
     saved_bytes: int
     """Kept from the forward pass for the backward pass, parameters and buffers aside; each storage counts once.
-    Results that recomputed blocks keep on purpose are not among them: compare those by the peak."""
+    Results that recomputed blocks keep on purpose are not among them: compare those by the peak; nor is what waits
+    in the host's memory."""
     saved_by_module: tuple[tuple[str, int], ...]
     """The modules that keep most, largest first; what inner modules keep is theirs."""
     peak_bytes: int
@@ -148,6 +149,7 @@ class Timeline(Live):  # type: ignore[no-untyped-call]
         super().__init__(known)
         self.points: list[tuple[str, str, int]] = []
         self._names = {module: name or "the model" for name, module in model.named_modules()}
+        self._device = next(model.parameters()).device
         self._most = 0
 
     @contextmanager
@@ -173,8 +175,9 @@ class Timeline(Live):  # type: ignore[no-untyped-call]
         self._most = self.now
 
     def _count(self, tensor: Tensor) -> None:
-        super()._count(tensor)
-        self._most = max(self._most, self.now)
+        if tensor.device == self._device:  # what waits in the host's memory does not run out on the device
+            super()._count(tensor)
+            self._most = max(self._most, self.now)
 
 
 def _place(tensor: Tensor) -> int:
