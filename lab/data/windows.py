@@ -20,7 +20,7 @@ class WindowSplit:
     """
 
     x: Tensor
-    """[sequences, frames, nodes, features] float32."""
+    """[sequences, frames, nodes, features] float32, or one row a frame for all its nodes."""
     adjacency: Tensor
     """[sequences, frames, nodes, nodes], or [nodes, nodes] where one graph is known for all frames."""
     y: Tensor
@@ -38,7 +38,7 @@ class WindowSplit:
     @property
     def nodes(self) -> int:
         """Nodes of every frame."""
-        return self.x.shape[2]
+        return self.adjacency.shape[-1]
 
     @property
     def sizes(self) -> Tensor:
@@ -59,7 +59,7 @@ class WindowSplit:
             trend = trend.to(y.dtype)
             y -= trend
         return Batch(
-            x=x,
+            x=x.expand(-1, -1, self.nodes, -1),
             adjacency=self._graphs(sequence, seen),
             mask=torch.ones(len(index), self.nodes, dtype=torch.bool, device=device),
             y=y if y.ndim == 3 else y[:, 0],

@@ -54,12 +54,14 @@ def _check_graph(shape: Shape, split: Split, graph: int) -> tuple[bytes, Tensor]
 def _check_windows(shape: Shape, split: WindowSplit) -> None:
     """Every window lies within its sequence, and its batch is as the shape tells."""
     assert len(split), "a split has no windows"
-    sequences, frames, nodes, features = split.x.shape
+    sequences, frames, rows, features = split.x.shape
+    nodes = split.nodes
     assert (nodes, features) == (shape.nodes, shape.features), f"frames are {nodes} x {features}, unlike the shape"
     assert split.window == shape.window, f"windows see {split.window} frames, the shape tells {shape.window}"
     last = split.starts[:, 1] + split.window + split.horizon
     assert ((split.starts[:, 0] >= 0) & (split.starts[:, 0] < sequences)).all(), "a window is of no sequence"
     assert ((split.starts[:, 1] >= 0) & (last <= frames)).all(), "a window leaves its sequence"
+    assert rows in (1, nodes), f"features are of {rows} nodes, neither of all {nodes} nor of one for all"
     batch = split.batch(torch.arange(min(2, len(split))), nodes)
     assert batch.x.isfinite().all(), "a feature is not finite"
     if shape.horizon:

@@ -66,6 +66,15 @@ def test_rows_of_the_adjacency_matrix_stand_before_the_six() -> None:
     assert np.array_equal(both[..., 12:], frame_features("node_level6", "canonical", frames))
 
 
+def test_of_a_whole_frame_all_nodes_carry_the_matrix_and_the_means_of_the_six() -> None:
+    frames = graphs(1)
+    told = frame_features("global906", "canonical", frames)
+    six = frame_features("node_level6", "canonical", frames)
+    assert told.shape == (*frames.shape[:2], 1, 12 * 12 + 6)
+    assert np.array_equal(told[..., :-6].reshape(frames.shape), frames)
+    assert told[..., 0, -6:] == pytest.approx(six.mean(2), abs=1e-6)
+
+
 @given(st.sampled_from(["train_minmax", "train_zscore", "causal_minmax", "none"]), st.integers(0, 8))
 @settings(deadline=None, max_examples=20)
 def test_what_comes_later_moves_no_feature_of_the_past(how: str, now: int) -> None:

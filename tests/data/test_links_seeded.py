@@ -5,6 +5,7 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -132,6 +133,23 @@ def test_scaled_features_lie_between_their_training_ends() -> None:
     x = built.splits["train"].x
     assert (float(x.min()), float(x.max())) == (0.0, 1.0)
     assert built.shape.features == 6
+
+
+@pytest.mark.parametrize("split", ["by_sequence", "random_windows"])
+def test_what_all_nodes_carry_alike_is_kept_once_and_given_to_each(split: str) -> None:
+    said = {"train": 2, "valid": 1, "test": 1, "length": 44, "segment": 8, "split": split}
+    spec = SeededRandomGraphs.model_validate({**said, "features": "global906"})
+    check_dataset(spec)
+    built = spec.build(0)
+    assert built.shape.features == 906
+    train = built.splits["train"]
+    assert train.x.shape[2] == 1
+    batch = train.batch(torch.arange(3), 30)
+    assert batch.x.shape == (3, spec.window, 30, 906)
+    assert torch.equal(batch.x, batch.x[:, :, :1].expand_as(batch.x))
+    edges = batch.x[:, :, 0, :-6].reshape(3, spec.window, 30, 30)
+    known = batch.adjacency.float()
+    assert torch.equal(edges > 0, known > 0), "of edges there or not, the range is kept"
 
 
 def test_what_a_seed_draws_is_pinned() -> None:

@@ -34,8 +34,14 @@ def block_features(spec: PsbmLinks, graphs: Graphs, labels: NDArray[np.int64], n
 
 
 def frame_features(kind: FrameFeatures, sign: Sign, graphs: Graphs) -> Features:
-    """Six numbers of a node's place in each frame, behind its row of the adjacency matrix where that is wanted."""
+    """Six numbers of a node's place in each frame, behind its row of the adjacency matrix where that is wanted.
+
+    Of a whole frame, one row for all its nodes: the matrix, and the means of the six.
+    """
     six = _by_frame(graphs, lambda edges: _node_level(edges, sign))
+    if kind == "global906":
+        matrix = graphs.reshape(*graphs.shape[:2], 1, -1).astype(np.float32)
+        return np.concatenate([matrix, six.mean(2, keepdims=True)], axis=-1)
     return np.concatenate([graphs.astype(np.float32), six], axis=-1) if kind == "combined36" else six
 
 

@@ -25,15 +25,14 @@ class Frames:
     """Sequences of graphs: those of training first, then those of validation, then those of the test."""
 
     x: Features
-    """[sequences, frames, nodes, features]."""
+    """[sequences, frames, nodes, features], or one row for all nodes where they carry the same."""
     adjacency: Graphs
     """[sequences, frames, nodes, nodes]."""
 
 
 def to_dataset(frames: Frames, spec: OfLinks, starts: Mapping[str, Starts]) -> Dataset:
     """The data set of some frames and of the windows over them."""
-    _, _, nodes, features = frames.x.shape
-    shape = Shape(nodes=nodes, features=features, window=spec.window)
+    shape = Shape(nodes=frames.adjacency.shape[-1], features=frames.x.shape[-1], window=spec.window)
     if spec.split == "by_sequence":
         splits = {name: _own(frames, starts[name], spec.window) for name in SPLITS}
     else:

@@ -20,7 +20,7 @@ Membership = Literal["per_sequence", "fixed"]
 BlockFeatures = Literal["community6", "spectral6", "adjacency", "combined36"]
 GraphFamily = Literal["barabasi_albert", "erdos_renyi", "newman_watts", "all"]
 SeedMode = Literal["fresh", "offset_reused"]
-FrameFeatures = Literal["node_level6", "combined36"]
+FrameFeatures = Literal["node_level6", "combined36", "global906"]
 Scaling = Literal["train_minmax", "train_zscore", "causal_minmax", "sequence_minmax", "none"]
 Sign = Literal["canonical", "raw"]
 
@@ -200,8 +200,9 @@ class SeededRandomGraphs(OfLinks):
     changes: tuple[Annotated[int, Field(ge=0, le=100)], Annotated[int, Field(ge=0, le=100)]] = (1, 4)
     """Fewest and most changes that are asked for; a sequence takes as many as leave it a segment's room to spare."""
     features: Annotated[FrameFeatures, factor()] = "node_level6"
-    """What nodes carry: six numbers of their place in the frame (`node_level6`), or their row of the adjacency matrix
-    and these (`combined36`)."""
+    """What nodes carry: six numbers of their place in the frame (`node_level6`); their row of the adjacency matrix and
+    these (`combined36`); or, all of them alike, the whole matrix row by row and the means of the six over all nodes
+    (`global906`). The numbers in the names are those of 30 nodes."""
     feature_scaling: Annotated[Scaling, Factor(off="none")] = "train_minmax"
     """To what features are scaled: the range or the deviation of the training frames, the range of the frames so far
     (`causal_minmax`), or that of the whole sequence (`sequence_minmax`), which lets the future into the past."""
