@@ -26,6 +26,8 @@ Decision = Literal["supported", "refuted", "undecided", "not testable here"]
 NOTHING = 1e-12
 """Differences this small beside the scores are rounding in their averages: the cells are the same bit for bit."""
 
+NO_CHANGE = "what is compared changes nothing: the scores are equal with every seed"
+
 
 @dataclass(frozen=True)
 class ClaimEffect:
@@ -189,7 +191,7 @@ class _Case:
 
     def _look(self, seeds: int) -> _Look:
         values, bounds = self._values(seeds), self.claim.bounds
-        if seeds < self.judge.least or self._is_nothing(values):
+        if seeds < self.judge.least or (self._is_nothing(values) and not self.claim.is_equivalence):
             return _Look(values, 1.0, 1.0)
         if not self.claim.is_equivalence:
             p = self._over_looks(self.judge.apart(values, bounds[0]), sides=2)
@@ -249,13 +251,13 @@ class _Case:
             return "not testable here", self.claim.confounded, everything, None
         if self.best is None:
             return "undecided", self._hole(), everything, None
-        if self._is_nothing(self.looks[-1].values):
-            why = "what is compared changes nothing: the scores are equal with every seed"
-            return "not testable here", why, everything, None
+        same = NO_CHANGE if self._is_nothing(self.looks[-1].values) else ""
+        if same and not self.claim.is_equivalence:
+            return "not testable here", same, everything, None
         if p <= self.asking.test.alpha:
             look = next((look for look in self.looks if look.p <= level), self.best)
             early = f"decided with {len(look.values)} seeds" if len(look.values) < self.complete else ""
-            return ("supported" if look.support <= look.refute else "refuted"), early, look.values, None
+            return ("supported" if look.support <= look.refute else "refuted"), same or early, look.values, None
         latest = self.looks[-1].values
         more = self._further(latest, level)
         return "undecided", self._open(latest, more), latest, more

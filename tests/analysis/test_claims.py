@@ -185,12 +185,23 @@ def test_a_confounded_claim_is_not_tested_and_takes_no_share_of_alpha():
     assert alone == only(judged(pair(0.02), clear))
 
 
-@pytest.mark.parametrize("sign", [">", "<", "=="])
-def test_levels_that_change_nothing_bit_for_bit_are_not_testable(sign):
+@pytest.mark.parametrize("sign", [">", "<"])
+def test_levels_that_change_nothing_bit_for_bit_are_no_test_of_a_difference(sign):
     same = claim("same", {"a": 0.5, "b": -0.5, "c": 0.5, "d": -0.5}, sign=sign, by=0.01)
     verdict = only(judged(dict.fromkeys("abcd", LIFT), same))
     assert verdict.verdict == "not testable here"
     assert "changes nothing" in verdict.reason
+
+
+@pytest.mark.parametrize("method", ["paired_permutation", "paired_t", "bootstrap"])
+def test_levels_that_change_nothing_bit_for_bit_are_the_same(method):
+    same = claim("same", {"a": 1.0, "b": -1.0}, sign="==", by=0.01)
+    verdict = only(judged({"a": LIFT, "b": LIFT}, same, method=method))
+    assert verdict.verdict == "supported"
+    assert "changes nothing" in verdict.reason
+    assert (verdict.effect.low, verdict.effect.mean, verdict.effect.high) == (0, 0, 0)
+    few = only(judged({"a": LIFT[:2], "b": LIFT[:2]}, same))
+    assert few.verdict == "undecided"
 
 
 def test_equal_scores_against_a_number_are_no_reason_for_doubt():
