@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
 from lab.data.batch import Batch, Shape
+from lab.data.links.pair_numbers import NUMBERS, entries_of, numbers_of
 from lab.spec.models.link_baseline import LinkBaseline as Options
 from lab.zoo.link_readouts import IMPOSSIBLE
 from lab.zoo.parts import BatchNorm
@@ -40,53 +39,10 @@ class LinkBaseline(nn.Module):
         """[graphs, nodes, nodes, count], each of mean 0 and variance 1 over the pairs of the batch."""
         if self.norm is None:
             return None
-        links = batch.adjacency if batch.adjacency.ndim == 4 else batch.adjacency[:, None]
-        links = links.clamp(max=1).to(batch.x.dtype)
-        if self.forgetting is not None:
-            numbers = self.forgetting(links)[..., None]
-        else:
-            mean = links.mean(1)
-            numbers = torch.stack([number(links, mean) for number in NUMBERS[self.rule]], dim=-1)
+        links = entries_of(batch.adjacency, batch.x.dtype)
+        numbers = numbers_of(self.rule, links) if self.forgetting is None else self.forgetting(links)[..., None]
         told: Tensor = self.norm(numbers, pairs)
         return told
-
-
-def last(links: Tensor, mean: Tensor) -> Tensor:
-    """The last entry of every pair."""
-    return links[:, -1]
-
-
-def average(links: Tensor, mean: Tensor) -> Tensor:
-    """The mean entry of every pair."""
-    return mean
-
-
-def common_neighbours(links: Tensor, mean: Tensor) -> Tensor:
-    """Ways of two steps through the mean graph."""
-    return mean @ mean
-
-
-def degree_sum(links: Tensor, mean: Tensor) -> Tensor:
-    """The row's degree out plus the column's degree in."""
-    return mean.sum(2)[:, :, None] + mean.sum(1)[:, None]
-
-
-def degree_product(links: Tensor, mean: Tensor) -> Tensor:
-    """The logarithm of the product of both degrees, each a little above 0."""
-    floor = 1 / links.shape[1]
-    return (mean.sum(2) + floor).log()[:, :, None] + (mean.sum(1) + floor).log()[:, None]
-
-
-Number = Callable[[Tensor, Tensor], Tensor]
-"""From entries [graphs, frames, nodes, nodes] and their mean over the frames to a number for each pair."""
-
-NUMBERS: dict[str, tuple[Number, ...]] = {
-    "copy_last": (last,),
-    "window_mean": (average,),
-    "common_neighbours": (common_neighbours,),
-    "degree_product": (degree_product,),
-    "pair_logit": (last, average, common_neighbours, degree_sum, degree_product),
-}
 
 
 class Odds(nn.Module):

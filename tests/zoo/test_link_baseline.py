@@ -7,11 +7,11 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lab.data.batch import Batch, Shape
+from lab.data.links.pair_numbers import NUMBERS
 from lab.spec.models import LinkBaseline
 from lab.testing import check_model, small_batch
 from lab.testing.batches import LINKS
 from lab.train.build import trainable
-from lab.zoo.link_baseline import NUMBERS
 
 pytestmark = pytest.mark.torch
 
