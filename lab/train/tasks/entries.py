@@ -45,9 +45,3 @@ def counts_of(split: AnySplit, entries: Entries) -> Tensor:
         links = picked(split.batch(index, int(split.sizes.max())).y, entries) != 0
         found += torch.stack([(~links).sum(), links.sum()])
     return found.cpu()
-
-
-def is_symmetric(split: AnySplit) -> bool:
-    """Whether every graph that is to be predicted has each edge in both directions."""
-    links = split.y != 0
-    return bool(torch.equal(links, links.mT))

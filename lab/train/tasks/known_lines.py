@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lab.data.batch import Dataset
+from lab.data.links.pairs import is_symmetric
 from lab.spec.datasets.links import OfLinks
 from lab.spec.experiment import Experiment
-from lab.train.tasks.entries import is_symmetric
 
 OF_ANY_ENTRIES = ("auc: chance", "auc_macro: chance")
 """Known lines that hold whatever entries of a graph are scored."""

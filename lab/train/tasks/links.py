@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lab.data.batch import Batch, Dataset
+from lab.data.links.pairs import is_symmetric
 from lab.errors import LabError
 from lab.probes.probe import Scored
 from lab.spec.experiment import Training
@@ -20,7 +21,7 @@ from lab.spec.link_scores import SCORES
 from lab.spec.losses import Entries, loss_of
 from lab.spec.models.model import Answer
 from lab.spec.tasks import TASKS
-from lab.train.tasks.entries import counts_of, is_symmetric, picked, places
+from lab.train.tasks.entries import counts_of, picked, places
 from lab.train.tasks.link_losses import added, best_constant, cross_entropy, weighed
 from lab.train.tasks.link_scores import (
     Answers,
