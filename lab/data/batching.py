@@ -58,6 +58,8 @@ class Prepared:
     def __init__(self, split: AnySplit, model: nn.Module, budget_bytes: int | None = None) -> None:
         self.split = split
         self._prepare: Callable[[Batch], Mapping[str, Tensor]] = getattr(model, "prepare", _nothing)
+        self._shared: frozenset[str] = frozenset()
+        """Tensors that are the same for all graphs, told by being expanded; one row of them is kept."""
         self._node_axes, self.needed_bytes = self._measure()
         budget = default_budget(split.x.device) if budget_bytes is None else budget_bytes
         self._kept = self._prepare_all() if self.needed_bytes <= budget else None
@@ -82,12 +84,14 @@ class Prepared:
         """The axes that grow with the padding, seen on the smallest graph, and the bytes all graphs take."""
         smallest = self.split.sizes.argmin()[None]
         narrow = self._run(self.split.batch(smallest, int(self.split.sizes.min())))
-        wide = self._run(self.split.batch(smallest, self._widest))
+        wide = self._run(self.split.batch(smallest.expand(2), self._widest))
         axes = {
             name: [axis for axis in range(1, one.ndim) if one.shape[axis] != narrow[name].shape[axis]]
             for name, one in wide.items()
         }
-        return axes, len(self.split) * sum(one.nbytes for one in wide.values())
+        self._shared = frozenset(name for name, two in wide.items() if not two.stride(0))
+        rows = {name: 1 if name in self._shared else len(self.split) for name in wide}
+        return axes, sum(rows[name] * two[0].nbytes for name, two in wide.items())
 
     @property
     def _widest(self) -> int:
@@ -97,6 +101,9 @@ class Prepared:
         kept: dict[str, Tensor] = {}
         for index in torch.split(torch.arange(len(self.split)), CHUNK):
             for name, part in self._run(self.split.batch(index, self._widest)).items():
+                if name in self._shared:
+                    kept[name] = part[:1]
+                    continue
                 if name not in kept:
                     kept[name] = part.new_empty((len(self.split), *part.shape[1:]))
                 kept[name][index[0] : index[-1] + 1] = part
@@ -107,7 +114,7 @@ class Prepared:
             view = whole
             for axis in self._node_axes[name]:
                 view = view.narrow(axis, 0, nodes)
-            yield name, view.index_select(0, at)
+            yield name, view.expand(len(at), *view.shape[1:]) if name in self._shared else view.index_select(0, at)
 
 
 def prepare_splits(dataset: Dataset, model: nn.Module, budget_bytes: int | None = None) -> dict[str, Prepared]:

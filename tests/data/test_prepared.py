@@ -14,6 +14,7 @@ from lab.data.batch import IGNORED, Batch, Dataset, Split
 from lab.data.batching import CPU_BUDGET, Prepared, default_budget, epoch_batches, fair_shares, prepare_splits
 from lab.data.precision import matmul_precision
 from lab.data.sbm import cluster
+from lab.data.windows import WindowSplit
 from lab.spec.datasets import Cluster
 
 pytestmark = pytest.mark.torch
@@ -97,7 +98,7 @@ def test_graphs_are_prepared_once_where_they_are_kept(data: Dataset) -> None:
     for epoch in range(3):
         for index, nodes in epoch_batches(split.sizes, 16, "grouped", epoch):
             prepared.batch(index, nodes)
-    assert shown == model.shown <= len(split) + 2
+    assert shown == model.shown <= len(split) + 3
 
 
 def test_the_budget_is_compared_with_what_the_tensors_really_take(data: Dataset) -> None:
@@ -197,3 +198,24 @@ def test_cutting_a_batch_does_not_wait_for_the_accelerator(budget: int | None, d
             prepared.batch(*planned)
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+class Known(nn.Module):
+    """Prepares something of the one graph that all windows share, and something of each window."""
+
+    def prepare(self, batch: Batch) -> dict[str, Tensor]:
+        reached = (batch.adjacency[:1] > 0).expand_as(batch.adjacency)
+        return {"reached": reached, "mean": batch.x.mean((1, 2, 3))}
+
+
+@pytest.mark.parametrize("windows", [1, 2, 70])
+def test_what_all_windows_share_is_kept_once(windows: int) -> None:
+    starts = torch.stack([torch.zeros(windows), torch.arange(windows)], 1).long()
+    values, graph = torch.randn(1, windows + 4, 5, 2), torch.ones(5, 5).triu()
+    split = WindowSplit(values, graph, values[..., 0], starts, window=3, horizon=2)
+    prepared = Prepared(split, Known())
+    assert prepared.is_kept
+    assert prepared.needed_bytes == 5 * 5 + 4 * windows
+    some = torch.arange(windows).flip(0)
+    assert_same(prepared.batch(some, 5).extra, Known().prepare(split.batch(some, 5)))
+    assert_same(Prepared(split, Known(), 0).batch(some, 5).extra, prepared.batch(some, 5).extra)

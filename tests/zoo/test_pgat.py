@@ -308,6 +308,32 @@ def test_the_learned_graph_tells_what_each_target_hears_of_each_wave(options, la
     assert not any(module._forward_hooks for module in model.modules()), "nobody keeps looking"
 
 
+@pytest.mark.parametrize("targets", [1, 3])
+def test_a_single_wave_is_heard_along_edges_of_the_data_only(targets):
+    shape = replace(SMALL, nodes=1 + targets, drivers=1)
+    model = drawn(small(structure="given", bidirectional=True), shape).eval()
+    known = torch.zeros(4, shape.nodes, shape.nodes, dtype=torch.uint8)
+    known[:2, 0, 1] = 1  # the wave drives the first target in the first two windows, and nothing else
+    batch = replace(windows(shape=shape), adjacency=known)
+    x = batch.x.clone()
+    x[:, :, 0, 0] += torch.linspace(-1, 1, shape.window)
+    with torch.no_grad():
+        moved = (model(replace(batch, x=x)) - model(batch)).abs().amax((1, 3))[:, 1:] > 0
+    expected = torch.zeros(4, targets, dtype=torch.bool)
+    expected[:2, 0] = True
+    assert torch.equal(moved, expected)
+    assert torch.equal(model.learned_graph(batch)[:, 1:, 0], expected.float())
+
+
+@pytest.mark.parametrize("encodings", [{}, {"structural_encoding": "walks", "graph_encoding": True}])
+def test_one_graph_for_all_windows_is_worked_out_once(encodings):
+    model, batch = drawn(small(structure="given", **encodings)).eval(), windows()
+    shared, own = model.prepare(batch), model.prepare(replace(batch, adjacency=batch.adjacency.contiguous()))
+    assert {tensor.untyped_storage().nbytes() // tensor[0].nbytes for tensor in shared.values()} == {1}
+    assert all(len(tensor) == 4 and torch.equal(tensor, own[name]) for name, tensor in shared.items())
+    assert torch.equal(model(replace(batch, extra=shared)), model(batch))
+
+
 @pytest.mark.parametrize("chunk", [1, 2])
 def test_the_learned_graph_is_the_same_where_nodes_listen_in_chunks(chunk):
     whole, cut = (drawn(small(node_chunk=size)).eval() for size in (0, chunk))

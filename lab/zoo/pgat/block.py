@@ -79,10 +79,13 @@ class Graph(nn.Module):
         self.back_tell_dropout = dropout(spec.dropout if goes_back else 0.0)
         self.back_read_dropout = dropout(spec.dropout if goes_back else 0.0)
 
-    def paths(self, seen: Mapping[nn.Module, Tensor], graphs: int) -> Tensor:
-        """How much each target heard of each wave, [graphs, targets, waves], from the mean weights of hops."""
+    def paths(self, seen: Mapping[nn.Module, Tensor], allowed: Tensor) -> Tensor:
+        """How much each target heard of each wave, [graphs, targets, waves], from the mean weights of hops.
+
+        A transition hears all of its only wave, where `allowed` [graphs, transitions, waves] has an edge.
+        """
         waves, transitions, targets = self.counts
-        reads = seen.get(self.reads, self.reads.out.weight.new_ones(graphs, transitions, 1))
+        reads = seen.get(self.reads, allowed.to(self.reads.out.weight.dtype))
         if self.coarse is not None:
             reads = reads[..., :waves] + reads[..., waves:] @ self.coarse.shares().t()
         if self.tells in seen:

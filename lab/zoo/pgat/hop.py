@@ -117,17 +117,21 @@ class GraphHop(nn.Module):
 
 
 class OnlySource(nn.Module):
-    """What stands for a hop where each destination has one source, of which there is nothing to choose."""
+    """What stands for a hop where each destination has one source at most, of which there is nothing to choose."""
 
     def __init__(self, spec: Options) -> None:
         super().__init__()
+        self.may_lack = spec.structure == "given"
         self.norm = LayerNorm(spec.width)
         self.value = nn.Linear(spec.width, spec.width)
         self.out = nn.Linear(spec.width, spec.width)
 
     def forward(self, destinations: Tensor, sources: Tensor, allowed: Tensor) -> Tensor:
-        """What destinations hear: each its own source, or all the only one there is."""
-        heard: Tensor = self.out(self.value(self.norm(sources, allowed)))
+        """What destinations hear: each its own source, or all the only one there is; nothing where no edge leads."""
+        told: Tensor = self.value(self.norm(sources, allowed))
+        if self.may_lack:
+            told = told.expand_as(destinations).masked_fill(~allowed.any(-1, keepdim=True), 0.0)
+        heard: Tensor = self.out(told)
         return heard.expand_as(destinations)
 
 

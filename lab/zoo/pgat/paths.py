@@ -37,8 +37,11 @@ def weights_seen(blocks: Iterable[nn.Module], graphs: int) -> Iterator[dict[nn.M
             handle.remove()
 
 
-def mean_paths(blocks: Iterable[nn.Module], seen: dict[nn.Module, Tensor], graphs: int) -> Tensor | None:
-    """The mean over the blocks of how much targets heard of waves; None where no block listens over the graph."""
+def mean_paths(blocks: Iterable[nn.Module], seen: dict[nn.Module, Tensor], allowed: Tensor) -> Tensor | None:
+    """The mean over the blocks of how much targets heard of waves; None where no block listens over the graph.
+
+    `allowed` [graphs, transitions, waves] bool are the edges that lead to transitions.
+    """
     graphs_of = [block.graph for block in blocks if isinstance(block, Block) and block.graph is not None]
-    paths = [graph.paths(seen, graphs) for graph in graphs_of]
+    paths = [graph.paths(seen, allowed) for graph in graphs_of]
     return torch.stack(paths).mean(0) if paths else None

@@ -53,13 +53,16 @@ class Pgat(nn.Module):
         return pad(out, (0, 0, self.shape.drivers, 0))
 
     def prepare(self, batch: Batch) -> dict[str, Tensor]:
-        """The masks of each window's own graph, and what it tells of its nodes."""
+        """The masks of each window's own graph, or of the one that all share, and what it tells of its nodes."""
         if self.spec.structure != "given":
             return {}
         adjacency = batch.adjacency[:, -1] if batch.adjacency.ndim == 4 else batch.adjacency
+        if not adjacency.stride(0):  # one graph, shown once for every window
+            adjacency = adjacency[:1]
         graph = TripartiteGraph.given(adjacency, self.shape.drivers)
         told = {} if self.node_places is None else self.node_places.read(graph)
-        return {"reads": graph.reads, "tells": graph.tells, **told}
+        prepared = {"reads": graph.reads, "tells": graph.tells, **told}
+        return {name: tensor.expand(len(batch.x), *tensor.shape[1:]) for name, tensor in prepared.items()}
 
     @torch.no_grad()
     def learned_graph(self, batch: Batch) -> Tensor:
@@ -68,7 +71,7 @@ class Pgat(nn.Module):
         with weights_seen(self.blocks, graphs) as seen:
             self(batch)
         told = batch.x.new_zeros(graphs, nodes, nodes)
-        paths = mean_paths(self.blocks, seen, graphs)
+        paths = mean_paths(self.blocks, seen, self._graph(batch)[0].reads[:, 0].expand(graphs, -1, -1))
         if paths is not None:
             told[:, drivers:, : drivers or nodes] = paths
         return told
