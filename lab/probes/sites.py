@@ -27,6 +27,11 @@ class Site:
     kind: str
     module: nn.Module
 
+    @property
+    def over(self) -> str:
+        """What reads what, where this is attention: nodes, unless its tap says otherwise."""
+        return str(getattr(self.module, "over", "nodes"))
+
 
 def sites(model: nn.Module) -> tuple[Site, ...]:
     """The tapped modules of a model, or what its plain ones are taken for."""

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 Kind = Literal["block", "norm", "relu", "gate", "attention", "logits"]
 """What passes a tap: a block's output, a norm's, a ReLU's, gates in [0, 1], attention weights, or the read-out's."""
+Over = Literal["nodes", "frames", "others"]
+"""What reads what in attention: the nodes of a graph each other, frames each other, or neither."""
 
 
 class Tap(nn.Module):
@@ -16,9 +18,10 @@ class Tap(nn.Module):
     A module whose own output is worth a look needs no tap: a class attribute `tapped` of the same kinds marks it.
     """
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, *, over: Over = "nodes") -> None:
         super().__init__()
         self.tapped: Kind = kind
+        self.over: Over = over
 
     def forward(self, told: Tensor, allowed: Tensor | None = None) -> Tensor:
         """The tensor as it is: [graphs, nodes, ...], or attention [graphs, heads, rows, columns] with what it may read.
@@ -34,4 +37,4 @@ class Tap(nn.Module):
 
     def extra_repr(self) -> str:
         """What print shows between the brackets."""
-        return self.tapped
+        return self.tapped if self.over == "nodes" else f"{self.tapped}, over={self.over}"

@@ -14,7 +14,7 @@ from lab.errors import LabError
 from lab.records.film import Film
 from lab.report.film_page import film_gifs, film_page
 from lab.train.loop import Member, train
-from lab.train.replay.film import dirichlet, film
+from lab.train.replay.film import Camera, dirichlet, film
 from lab.train.replay.recollection import OfReadings
 from lab.train.replay.rerun import Rerun
 
@@ -96,3 +96,25 @@ def test_a_model_that_attends_to_nothing_is_not_filmed():
     member = Member(said, 0, "cell", trial="cell-0")
     with pytest.raises(LabError, match="nothing to film"):
         film(Rerun(member, data_of(said)), OfReadings(None, ()), windows=1, epochs=1, hear=lambda step, goal: None)
+
+
+LINKS = {"kind": "psbm_links", "nodes": 8, "train": 2, "valid": 1, "test": 1, "length": 20}
+MODELS = [
+    ("astgcn", SERIES["dataset"], 6, {}),
+    ("astgcn", SERIES["dataset"], 6, {"attention": "query_key"}),
+    ("gman", LINKS, 8, {"width": 16}),
+    ("gman", SERIES["dataset"], 6, {"width": 16}),
+]
+
+
+@pytest.mark.parametrize(("kind", "data", "nodes", "options"), MODELS)
+def test_attention_over_frames_is_not_filmed_where_there_are_as_many_frames_as_nodes(kind, data, nodes, options):
+    def seen(window: int) -> dict[str, tuple[int, ...]]:
+        told = SERIES | {"dataset": data | {"window": window}, "model": {"kind": kind} | options}
+        said = type(experiment()).model_validate(told)
+        camera = Camera(Rerun(Member(said, 0, "cell", trial="cell-0"), data_of(said)), windows=2)
+        return {name: tuple(shape.shape[3:]) for name, shape in camera.picture().attention.items()}
+
+    usual = seen(nodes - 1)
+    assert usual == seen(nodes)
+    assert set(usual.values()) == {(nodes, nodes)}

@@ -52,6 +52,8 @@ class Camera:
         if site.kind == "block":
             if weights.shape[:2] == (windows, nodes):
                 self._energy[site.name.removesuffix(".block")] = dirichlet(weights.detach().flatten(2))
+        elif site.over != "nodes":
+            return
         elif weights.ndim == 4 and weights.shape[-2:] == (nodes, nodes) and len(weights) % windows == 0:
             by_window = weights.detach().view(windows, -1, *weights.shape[1:])
             self._seen[site.name.removesuffix(".attention")] = by_window.transpose(1, 2)

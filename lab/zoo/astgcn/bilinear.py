@@ -52,7 +52,7 @@ class TimeAttention(nn.Module):
         self.left = Matrix(channels, nodes)
         self.right = Vector(channels, spec.vector_init)
         self.scores = Scores(frames, axis=1 if spec.softmax_axis == "first" else 2)
-        self.weights = Tap("attention")
+        self.weights = Tap("attention", over="frames")
 
     def forward(self, x: Tensor) -> Tensor:
         """E [windows, read, readers]: a frame t becomes the sum of x_s E[s, t] over all s."""

@@ -23,7 +23,7 @@ class TimeHeads(nn.Module):
         self.key = nn.Linear(channels, heads * HEAD_WIDTH, bias=False)
         self.value = nn.Linear(channels, heads * HEAD_WIDTH)
         self.out = nn.Linear(heads * HEAD_WIDTH, channels)
-        self.weights = Tap("attention")
+        self.weights = Tap("attention", over="frames")
 
     def forward(self, x: Tensor) -> Tensor:
         """The mixed frames, [windows, nodes, frames, channels]."""

@@ -11,15 +11,15 @@ from lab.spec.models.gman import Gman as Options
 from lab.spec.models.gman import SpatialAttention as SpatialOptions
 from lab.zoo.attention import InProjection, OutProjection
 from lab.zoo.parts import dropout
-from lab.zoo.taps import Tap
+from lab.zoo.taps import Over, Tap
 
 
 class Weigh(nn.Module):
     """From logits to weights: softmax over the last axis, a tap, dropout."""
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, share: float, *, over: Over) -> None:
         super().__init__()
-        self.tap = Tap("attention")
+        self.tap = Tap("attention", over=over)
         self.dropout = dropout(share)
 
     def forward(self, logits: Tensor, allowed: Tensor | None = None) -> Tensor:
@@ -31,16 +31,16 @@ class Weigh(nn.Module):
 
 
 class NodeAttention(nn.Module):
-    """The nodes of a frame read each other, or, `across` heads, the heads of one node do."""
+    """The nodes of a frame, the whole of it or not, read each other, or, `across` heads, the heads of one node do."""
 
-    def __init__(self, spec: SpatialOptions, width: int, share: float) -> None:
+    def __init__(self, spec: SpatialOptions, width: int, share: float, *, is_whole: bool = True) -> None:
         super().__init__()
         self.spec = spec
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
         self.bias = EdgeBias(spec.heads) if spec.graph == "attention_bias" else None
-        self.weigh = Weigh(share)
+        self.weigh = Weigh(share, over="nodes" if is_whole and spec.across == "nodes" else "others")
         self.projection = nn.Linear(width, width) if spec.projection else nn.Identity()
         self.root = math.sqrt(width // spec.heads if spec.scale == "head_width" else width)
 
@@ -115,7 +115,7 @@ class Temporal(nn.Module):
         super().__init__()
         self.spec = spec.temporal
         self.in_projection = InProjection(spec.width, 3 * spec.width)
-        self.weigh = Weigh(spec.dropout)
+        self.weigh = Weigh(spec.dropout, over="frames" if spec.temporal.layout == "own_frames" else "others")
         self.out_projection = OutProjection(spec.width, spec.width)
 
     def forward(self, x: Tensor, edges: Tensor | None) -> Tensor:
@@ -140,7 +140,7 @@ class Transform(nn.Module):
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
-        self.weigh = Weigh(share)
+        self.weigh = Weigh(share, over="frames")
         self.projection = nn.Linear(width, width)
 
     def forward(self, asked: Tensor, x: Tensor) -> Tensor:

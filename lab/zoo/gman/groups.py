@@ -74,9 +74,9 @@ class GroupedAttention(NodeAttention):
     """Nodes read their group; each group's largest values read those of all groups, and its nodes are told."""
 
     def __init__(self, spec: Options, width: int, share: float, groups: Groups) -> None:
-        super().__init__(spec, width, share)
+        super().__init__(spec, width, share, is_whole=False)
         self.groups = groups
-        self.between = NodeAttention(spec, width, share)
+        self.between = NodeAttention(spec, width, share, is_whole=False)
 
     def forward(self, x: Tensor, edges: Tensor | None) -> Tensor:
         """Read [graphs, frames, nodes, width]; edges are for others."""

@@ -14,7 +14,7 @@ from lab.zoo.parts import LayerNorm, dropout
 from lab.zoo.pgat.graph import TripartiteGraph
 from lab.zoo.pgat.hop import GraphHop, OnlySource
 from lab.zoo.pgat.mixers import mixer_of
-from lab.zoo.taps import Kind
+from lab.zoo.taps import Kind, Over
 
 
 class FeedForward(nn.Module):
@@ -68,7 +68,9 @@ class Graph(nn.Module):
         self.coarse = CoarseWaves(waves) if spec.levels == 2 else None
         alone = spec.structure == "given" or transitions == 1
         sources = waves + (coarse(waves) if self.coarse is not None else 0)
-        self.reads = OnlySource(spec) if sources == 1 else GraphHop(spec, transitions, sources)
+        # Where the graph is given, a transition stands for its target: then nodes read nodes.
+        of_reads: Over = "nodes" if spec.structure == "given" else "others"
+        self.reads = OnlySource(spec) if sources == 1 else GraphHop(spec, transitions, sources, over=of_reads)
         self.tells = OnlySource(spec) if alone else GraphHop(spec, targets, transitions)
         self.back_tells = self.back_reads = None
         if goes_back:

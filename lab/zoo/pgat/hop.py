@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from lab.spec.models.pgat import Pgat as Options
 from lab.zoo.parts import LayerNorm
 from lab.zoo.pgat.prior import FixedPrior, LearnedPrior
-from lab.zoo.taps import Tap
+from lab.zoo.taps import Over, Tap
 
 
 class EdgeGate(nn.Module):
@@ -38,7 +38,7 @@ class EdgeGate(nn.Module):
 class GraphHop(nn.Module):
     """Attention from sources to destinations: content, a gate on each edge, and what is known of edges beforehand."""
 
-    def __init__(self, spec: Options, destinations: int, sources: int) -> None:
+    def __init__(self, spec: Options, destinations: int, sources: int, *, over: Over = "others") -> None:
         super().__init__()
         self.spec = spec
         self.destination_norm = LayerNorm(spec.width)
@@ -49,7 +49,7 @@ class GraphHop(nn.Module):
         self.gate = EdgeGate(spec) if spec.edge_gate == "dynamic" else None
         fixed = spec.graph == "fixed"
         self.prior = FixedPrior() if fixed else LearnedPrior(spec, destinations, sources)
-        self.weights = Tap("attention")
+        self.weights = Tap("attention", over=over)
         if spec.layout == "edge":
             self.register_buffer("edges", every_edge(destinations, sources), persistent=False)
 

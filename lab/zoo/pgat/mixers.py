@@ -21,7 +21,7 @@ class AttentionMixer(nn.Module):
         super().__init__()
         self.heads = spec.heads
         self.in_projection = nn.Linear(spec.width, 3 * spec.width)
-        self.weights = Tap("attention")
+        self.weights = Tap("attention", over="frames")
         self.out = nn.Linear(spec.width, spec.width)
 
     def forward(self, z: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ class Readout(nn.Module):
         self.horizon = Table(horizon, spec.width)
         self.query = nn.Linear(spec.width, spec.width)
         self.key_value = nn.Linear(spec.width, 2 * spec.width)
-        self.weights = Tap("attention")
+        self.weights = Tap("attention", over="others")
         self.out = nn.Linear(spec.width, spec.width)
 
     def forward(self, z: Tensor) -> Tensor:
