@@ -17,6 +17,7 @@ from lab.train.streams import Streams
 from lab.zoo.parts import Dropout, Progress
 
 Forward = Callable[[Batch], Tensor]
+Penalty = Callable[[], Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Learner:
     """The numbers in which parts of the model read how far training is."""
     planned_steps: int = 1
     """Steps of the whole training, by which progress is told."""
+    penalties: tuple[Penalty, ...] = ()
+    """What modules of the model add to the loss of a step."""
 
     @classmethod
     def of(cls, experiment: Experiment, model: nn.Module, streams: Streams) -> Learner:
@@ -52,7 +55,10 @@ class Learner:
             forward = _keeping_on_host(forward, model)
         ambient = torch.cuda.default_generators[device.index] if device.type == "cuda" else torch.default_generator
         progress = tuple(module.share for module in model.modules() if isinstance(module, Progress))
-        return cls(experiment, model, streams, forward, key if sites else None, ambient, progress)
+        told: list[Penalty | None] = [getattr(module, "penalty", None) for module in model.modules()]
+        penalties = tuple(penalty for penalty in told if callable(penalty))
+        dropout_key = key if sites else None
+        return cls(experiment, model, streams, forward, dropout_key, ambient, progress, penalties=penalties)
 
     def drop(self, step: int, part: int) -> None:
         """Choose what dropout drops in one forward pass, also that of torch, which reads the ambient generator.
@@ -65,6 +71,13 @@ class Learner:
             self.dropout_key.fill_(key)
         for share in self.progress:
             share.fill_(min(step / self.planned_steps, 1.0))
+
+    def penalised(self, loss: Tensor) -> Tensor:
+        """The loss and what modules of the model add to it; the very same where none adds anything."""
+        for penalty in self.penalties:
+            added = penalty()
+            loss = loss if added is None else loss + added
+        return loss
 
     @property
     def buffers(self) -> dict[str, Tensor]:

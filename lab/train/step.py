@@ -116,7 +116,7 @@ class Stepper:
             for recorder in recorders:
                 recorder.after_forward(step, part, outputs)
             loss, is_void = self.task.loss(outputs, batch)
-            share = loss / len(batches)
+            share = learner.penalised(loss) / len(batches)
             share.backward()  # type: ignore[no-untyped-call]
             for recorder in recorders:
                 recorder.after_part(step, part)

@@ -110,10 +110,16 @@ def _stats(run: Run, graphs: int) -> MemoryStats:
     split, index = run.splits["train"], torch.arange(graphs)
     batch = split.batch(index, int(split.split.sizes[index].max()))
     model = run.learner.model
-    forward = model if run.training.compile else run.learner.forward
+    learner = run.learner
+    forward = model if run.training.compile else learner.forward
     was_training = model.training
     try:
-        return memory_stats(model.train(), batch, lambda outputs, own: run.task.loss(outputs, own)[0], forward=forward)
+        return memory_stats(
+            model.train(),
+            batch,
+            lambda outputs, own: learner.penalised(run.task.loss(outputs, own)[0]),
+            forward=forward,
+        )
     finally:
         model.train(was_training)
 

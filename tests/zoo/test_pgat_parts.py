@@ -125,6 +125,26 @@ def test_a_prior_keeps_its_best_edges_and_is_noisy_in_training_only():
     assert not torch.equal(prior.train()(*states, allowed).exp(), quiet)
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from([0, 2]), st.floats(0.1, 3))
+def test_the_penalty_of_a_graph_is_the_entropy_of_its_rows_and_its_gradient_is_exact(seed, top, weight):
+    prior = LearnedPrior(Pgat(width=8, edge_entropy=weight, top_edges=top), 3, 5)
+    with torch.no_grad():
+        prior.scores.copy_(torch.randn(3, 5, generator=torch.Generator().manual_seed(seed)))
+    told = prior.double().penalty()
+    told.backward()
+    kept = prior.scores.detach().topk(top or 5, dim=-1)
+    rows = torch.distributions.Categorical(logits=kept.values)
+    torch.testing.assert_close(told.detach(), weight * rows.entropy().mean())
+    # The derivative of an entropy by a score is -p (log p + entropy).
+    slope = -rows.probs * (rows.logits + rows.entropy()[:, None]) * weight / 3
+    torch.testing.assert_close(prior.scores.grad, torch.zeros(3, 5).double().scatter(1, kept.indices, slope))
+
+
+def test_a_graph_without_penalty_adds_nothing():
+    assert LearnedPrior(Pgat(width=8), 3, 5).penalty() is None
+
+
 def test_a_single_source_leaves_nothing_to_choose():
     shape = Shape(nodes=4, features=1, window=4, horizon=2, drivers=2)
     model = Pgat(width=8, heads=2, transitions=1).build(shape)

@@ -62,6 +62,9 @@ class Pgat(ModelSpec):
     """Edges a node keeps, those of the largest learned weight; 0 keeps all."""
     gumbel: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Temperature of the Gumbel noise on learned edge weights while training; 0 is without."""
+    edge_entropy: Annotated[float, Field(ge=0)] = 0.0
+    """What the entropy of the learned edge weights, in the mean over the nodes that listen, is multiplied by and added
+    to the loss in training: the larger, the fewer edges a node comes to listen along; 0 adds nothing."""
     graph_attention: Annotated[bool, Factor(off=False)] = True
     """Listen over the graph at all; without it targets are forecast from themselves, and waves are not read."""
     bidirectional: Annotated[bool, Factor(off=False)] = False

@@ -145,7 +145,7 @@ def loss_of(stepper: Stepper, step: int, batches: Sequence[Batch]) -> float:
     kept = {name: buffer.clone() for name, buffer in learner.buffers.items()}
     for part, batch in enumerate(batches):
         learner.drop(step, part)
-        total += float(stepper.task.loss(learner.forward(batch), batch)[0]) / len(batches)
+        total += float(learner.penalised(stepper.task.loss(learner.forward(batch), batch)[0])) / len(batches)
     for name, buffer in learner.buffers.items():
         buffer.copy_(kept[name])
     return total

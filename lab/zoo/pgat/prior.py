@@ -26,7 +26,7 @@ class LearnedPrior(nn.Module):
 
     def __init__(self, spec: Options, destinations: int, sources: int) -> None:
         super().__init__()
-        self.gumbel, self.top = spec.gumbel, min(spec.top_edges, sources)
+        self.gumbel, self.top, self.entropy = spec.gumbel, min(spec.top_edges, sources), spec.edge_entropy
         self.scores = nn.Parameter(torch.empty(destinations, sources))
         narrow, adaptive = max(1, spec.width // 4), spec.graph == "adaptive"
         self.destination = nn.Linear(spec.width, narrow, bias=False) if adaptive else None
@@ -49,6 +49,14 @@ class LearnedPrior(nn.Module):
                 chance = torch.rand(self.scores.shape, device=scores.device).clamp(1e-9, 1 - 1e-7)
                 scores = (scores - (-chance.log()).log()) / self.gumbel
             return scores.masked_fill(~self._kept(allowed), torch.finfo(scores.dtype).min).log_softmax(-1)
+
+    def penalty(self) -> Tensor | None:
+        """What the loss grows by: the entropy of a destination's shares, moved by no state, in the mean over them."""
+        if not self.entropy:
+            return None
+        kept = self._kept(torch.ones_like(self.scores, dtype=torch.bool))
+        shares = self.scores.masked_fill(~kept, torch.finfo(self.scores.dtype).min).log_softmax(-1)
+        return -self.entropy * (shares.exp() * shares).sum(-1).mean()
 
     def best(self) -> Tensor | None:
         """[destinations, kept] int64: the sources of the largest scores, if only so many are kept."""
