@@ -38,6 +38,8 @@ class Shape:
     """Frames to forecast; 0 where nothing is."""
     drivers: int = 0
     """The first nodes that are seen but never forecast."""
+    clock: int = 0
+    """Which of the features is the time of day, from 0 at midnight to 1; 0, the value itself, where none is."""
 
     @property
     def outputs(self) -> int:

@@ -17,7 +17,7 @@ from lab.data.files import fingerprint
 from lab.spec.datasets import DatasetSpec
 from lab.spec.spec import Family, digest
 
-GENERATION = 7
+GENERATION = 8
 """Raised whenever a generator, a conversion or a known line gives something else for the same spec."""
 PATIENCE = 900.0
 """Seconds one process waits for another that makes the same data."""

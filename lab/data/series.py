@@ -30,6 +30,8 @@ class Series:
     """The same as models are to see them, where what is missing was filled in; `values` when absent."""
     features: Numbers | None = None
     """[frames, nodes, features] that models see besides, already scaled; or with one node, for all alike."""
+    has_clock: bool = False
+    """Whether the first of these features is the time of day, from 0 at midnight to 1."""
     adjacency: NDArray[np.generic] | None = None
     """[nodes, nodes] or [frames, nodes, nodes], from row to column; no graph when absent."""
     truth: NDArray[np.generic] | None = None
@@ -68,6 +70,7 @@ def to_dataset(series: Series, spec: OfSeries, scaling: Scaling) -> Dataset:
         window=spec.window,
         horizon=spec.horizon,
         drivers=series.drivers,
+        clock=int(series.has_clock),
     )
     truth = None if series.truth is None else torch.from_numpy(np.ascontiguousarray(series.truth))
     return Dataset(shape, splits, "forecast", series.lines, scale=scale, truth=truth)

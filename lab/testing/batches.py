@@ -11,7 +11,7 @@ CLASSIFY = Shape(nodes=9, classes=3, tokens=4)
 REGRESS = Shape(nodes=9, features=3, targets=2)
 PAIRS = Shape(nodes=9, classes=3, tokens=4, pairs=1)
 LINKS = Shape(nodes=6, features=3, window=5)
-FORECAST = Shape(nodes=6, features=2, window=5, horizon=3)
+FORECAST = Shape(nodes=6, features=2, window=5, horizon=3, clock=1)
 SHAPES = {
     "classify_nodes": CLASSIFY,
     "classify_pairs": PAIRS,

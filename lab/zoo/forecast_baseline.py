@@ -88,15 +88,25 @@ class Constant(nn.Module):
 
 
 class Calendar(nn.Module):
-    """A value for each node and time of day, whatever the window holds; one for all times where none is told."""
+    """A value for each node and time of day, whatever else the window holds."""
 
     ahead: Tensor
 
     def __init__(self, shape: Shape, slots: int) -> None:
         super().__init__()
-        self.has_time = shape.features > 1 and shape.window > 1
+        if not shape.clock:
+            raise LabError(
+                "model.rule: calendar needs the time of day, which the inputs of these data do not tell",
+                hint="take data that tell it, such as traffic with dataset.calendar: time_of_day, or another rule",
+            )
+        if shape.window < 2:
+            raise LabError(
+                "model.rule: calendar reads off two frames how the clock goes on, and a window has one",
+                hint="raise dataset.window, or take another rule",
+            )
+        self.clock = shape.clock
         self.register_buffer("ahead", torch.arange(1, shape.horizon + 1), persistent=False)
-        self.values = nn.Parameter(torch.empty(slots if self.has_time else 1, shape.nodes))
+        self.values = nn.Parameter(torch.empty(slots, shape.nodes))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -105,10 +115,8 @@ class Calendar(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[windows, steps, nodes]; the clock goes on as it went between the last two frames."""
-        if not self.has_time:
-            return self.values.expand(len(x), len(self.ahead), -1)
-        now = x[:, -1, 0, 1, None]
-        time = now + self.ahead * ((now - x[:, -2, 0, 1, None]) % 1.0)
+        now, before = x[:, -1, 0, self.clock, None], x[:, -2, 0, self.clock, None]
+        time = now + self.ahead * ((now - before) % 1.0)
         slots = len(self.values)
         at = ((time % 1.0) * slots + 1e-3).long().clamp(max=slots - 1)
         return functional.embedding(at, self.values)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,12 +11,13 @@ from torch import Tensor
 from lab.data.batch import Batch, Shape
 from lab.data.windows import WindowSplit
 from lab.errors import LabError
+from lab.spec.datasets import LatentGraphSeries, OfSeries, TrafficLike, Waves
 from lab.spec.models.forecast_baseline import ForecastBaseline as Options
 from lab.spec.models.forecast_baseline import Rule
 from lab.testing import check_model
 
 pytestmark = pytest.mark.torch
-SHAPE = Shape(nodes=3, features=2, window=4, horizon=3)
+SHAPE = Shape(nodes=3, features=2, window=4, horizon=3, clock=1)
 
 
 def batch_of(x: Tensor) -> Batch:
@@ -65,6 +68,40 @@ def test_a_calendar_reads_the_clock_on_and_past_midnight() -> None:
     x = torch.zeros(1, 4, 3, 2)
     x[0, :, :, 1] = torch.tensor([0.75, 0.0, 0.25, 0.5])[:, None]
     assert model(batch_of(x))[0, :, 0, 0].tolist() == [3.0, 0.0, 1.0]
+
+
+def test_a_clock_may_be_any_of_the_inputs() -> None:
+    model = Options(rule="calendar", slots=4).build(replace(SHAPE, features=3, clock=2))
+    model.rule.values.data[:] = torch.arange(4.0)[:, None]
+    x = torch.randn(1, 4, 3, 3)
+    x[0, :, :, 2] = torch.tensor([0.0, 0.25, 0.5, 0.75])[:, None]
+    assert model(batch_of(x))[0, :, 0, 0].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_a_calendar_without_a_clock_is_refused_whatever_other_inputs_there_are() -> None:
+    with pytest.raises(LabError, match="time of day"):
+        Options(rule="calendar").build(replace(SHAPE, clock=0))
+    with pytest.raises(LabError, match="two frames"):
+        Options(rule="calendar").build(replace(SHAPE, window=1))
+
+
+@pytest.mark.parametrize(
+    ("data", "clock"),
+    [
+        (TrafficLike(nodes=4, days=3, calendar="time_of_day"), 1),
+        (TrafficLike(nodes=4, days=3, calendar="time_and_day", input_impute="mask_channel"), 1),
+        (TrafficLike(nodes=4, days=3, calendar="none", input_impute="mask_channel"), 0),
+        (LatentGraphSeries(nodes=5, degree=2, length=200, window=5, horizon=2, calendar=True), 0),
+        (Waves(rows=300, window=8, horizon=2, covariates="backward"), 0),
+    ],
+)
+def test_data_say_which_input_is_the_time_of_day(data: OfSeries, clock: int) -> None:
+    made = data.build(0)
+    assert made.shape.clock == clock
+    if clock:
+        times = made.splits["train"].x[0, :, 0, clock]
+        assert times.min() == 0
+        assert torch.allclose(times, torch.arange(len(times)) % 288 / 288, atol=1e-6)
 
 
 def test_drivers_are_told_nothing_about() -> None:

@@ -43,6 +43,7 @@ def assembled(values: Numbers, times: Times, roads: Roads | None, spec: OfTraffi
         lines=_lines_by_time(np.where(missing, np.nan, values), times, fitted, spec),
         fed=imputed(values, missing, spec.input_impute, fitted),
         features=_side_inputs(times, missing, spec),
+        has_clock=spec.calendar != "none",
         adjacency=None if roads is None else weighted(roads, spec),
         null=spec.missing_value,
     )

@@ -29,7 +29,7 @@ class ForecastBaseline(ModelSpec):
     lags: Annotated[int, Field(ge=1, le=1000)] = 1
     """Frames that autoregressions look back, at most the window."""
     slots: Annotated[int, Field(ge=1, le=1440)] = 48
-    """Times of day that `calendar` tells apart; the time is the second feature, from 0 to 1, where there is one."""
+    """Times of day that `calendar` tells apart, of data whose inputs tell the time of day."""
 
     def answers(self, task: str) -> Answer:
         """Numbers, or densities."""
