@@ -1,7 +1,8 @@
 """STGCN and ASTGCN beside the layers of PyTorch Geometric Temporal: CPU seconds and peak memory of a training step.
 
     pip install --no-deps torch-geometric-temporal
-    python benchmarks/temporal_layers.py [--nodes 30,207] [--frames 12,24] [--batch 32] [--rounds 3] [--steps 2]
+    python benchmarks/temporal_layers.py [--models stgcn,astgcn] [--nodes 30,207] [--frames 12,24] [--batch 32]
+        [--rounds 3] [--steps 2]
 
 Two blocks each, of the same sizes and with the same weights; before anything is timed, both must give the same
 numbers. Every row is measured in a process of its own, so that its memory is its own, and the processes take turns.
@@ -184,6 +185,7 @@ def held() -> float:
 def main() -> None:
     """Check that both agree, take turns, and print one row for each model and size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", default=",".join(NAMES), help="their names, with commas")
     parser.add_argument("--nodes", default="30,207", help="numbers of nodes, with commas")
     parser.add_argument("--frames", default="12,24", help="lengths of a window, with commas")
     parser.add_argument("--batch", type=int, default=32)
@@ -194,14 +196,15 @@ def main() -> None:
         distribution("torch-geometric-temporal")
     except PackageNotFoundError:
         parser.error("run `pip install --no-deps torch-geometric-temporal` first")
-    for kind in NAMES:
+    kinds = asked.models.split(",")
+    for kind in kinds:
         check_same(kind, drawn(12, 11, 2))
     spawn = multiprocessing.get_context("spawn")
     print("| model | nodes | frames | s a step | to theirs (least to most) | peak MB | to theirs |")
     print("|---|---|---|---|---|---|---|")
     sizes = itertools.product(map(int, asked.nodes.split(",")), map(int, asked.frames.split(",")))
     with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as alone:
-        for (nodes, frames), kind in itertools.product(sizes, NAMES):
+        for (nodes, frames), kind in itertools.product(sizes, kinds):
             rows = [f"{kind}, {whose}" for whose in ("PyTorch Geometric Temporal", "lab", "lab, defaults")]
             seen: dict[str, list[tuple[float, float]]] = {row: [] for row in rows}
             for _, row in itertools.product(range(asked.rounds), rows):
