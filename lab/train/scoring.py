@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,6 +15,9 @@ from lab.data.batching import Prepared, evaluation_batches
 from lab.probes.probe import Scored
 from lab.train.learner import Learner
 from lab.train.tasks import GatheringTask, Task
+
+Watched = AbstractContextManager[Callable[[], Tensor]]
+"""Gives what tells the graph of a pass that is made inside."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class Gathered:
     sums: Tensor
     rows: tuple[Tensor, ...]
     """All answers one after another; nothing for a task whose scores are made of sums."""
+    graph: Tensor | None
+    """The mean over the split of what a model says drives what, [nodes, nodes]; None where nobody asks or can tell."""
 
 
 def score(learner: Learner, splits: Mapping[str, Prepared], task: Task) -> Told:
@@ -40,9 +47,9 @@ def score(learner: Learner, splits: Mapping[str, Prepared], task: Task) -> Told:
     learner.model.eval()
     once = {id(split): split for split in splits.values()}
     with torch.no_grad():
-        gathered = [_gathered(learner, split, task) for split in once.values()]
+        held_out = {id(split) for name, split in splits.items() if name != "train"}
+        gathered = [_gathered(learner, split, task, asks=key in held_out) for key, split in once.items()]
         sums = torch.stack([each.sums for each in gathered]).tolist()
-        graphs = {name: _learned_graph(learner, split, task) for name, split in splits.items() if name != "train"}
     learner.model.train(was_training)
     told = dict(zip(once, zip(sums, (each.rows for each in gathered), strict=True), strict=True))
     of_split = {name: told[id(split)] for name, split in splits.items()}
@@ -50,30 +57,42 @@ def score(learner: Learner, splits: Mapping[str, Prepared], task: Task) -> Told:
     if isinstance(task, GatheringTask):
         rows = {name: [each.cpu() for each in own] for name, (_, own) in of_split.items()}
         scores = {name: scores[name] | more for name, more in task.scores_of_rows(rows).items()}
-    scores |= {name: scores[name] | task.scores_of_graph(graph) for name, graph in graphs.items() if graph is not None}
+    graphs = dict(zip(once, (each.graph for each in gathered), strict=True))
+    for name, split in splits.items():
+        if name != "train" and (graph := graphs[id(split)]) is not None:
+            scores[name] = scores[name] | task.scores_of_graph(graph)
     return Told(
         {f"{name}.{score}": value for name, own in scores.items() for score, value in own.items()},
         {name: task.seen(row) for name, (row, _) in of_split.items()},
     )
 
 
-def _gathered(learner: Learner, split: Prepared, task: Task) -> Gathered:
-    total, parts = torch.zeros(()), []
+def _gathered(learner: Learner, split: Prepared, task: Task, *, asks: bool) -> Gathered:
+    total, parts, graphs = torch.zeros(()), [], []
     for cut in evaluation_batches(split.split.sizes, learner.experiment.training.batch):
         batch = split.batch(*cut)
-        outputs = learner.forward(batch)
+        with _graph_of(learner, batch) if asks and task.knows_truth else nullcontext() as graph:
+            outputs = learner.forward(batch)
+            if graph is not None:
+                graphs.append(graph().double().sum(0))
         total = task.sums(outputs, batch) + total.to(batch.x.device)
         if isinstance(task, GatheringTask):
             parts.append(task.rows(outputs, batch))
-    return Gathered(total, tuple(torch.cat(each) for each in zip(*parts, strict=True)))
+    learned = torch.stack(graphs).sum(0) / len(split.split.sizes) if graphs else None
+    return Gathered(total, tuple(torch.cat(each) for each in zip(*parts, strict=True)), learned)
 
 
-def _learned_graph(learner: Learner, split: Prepared, task: Task) -> Tensor | None:
-    """The mean over a split of what a model says drives what, [nodes, nodes]; None where nobody asks or can tell."""
-    learned: Callable[[Batch], Tensor] | None = getattr(learner.model, "learned_graph", None)
-    if learned is None or not task.knows_truth:
-        return None
-    sizes = split.split.sizes
-    cuts = evaluation_batches(sizes, learner.experiment.training.batch)
-    parts = torch.stack([learned(split.batch(*cut)).double().sum(0) for cut in cuts])
-    return parts.sum(0) / len(sizes)
+@contextmanager
+def _graph_of(learner: Learner, batch: Batch) -> Iterator[Callable[[], Tensor] | None]:
+    """What tells the graph that a model reads in the pass made inside; None of a model that has none to tell.
+
+    A compiled model would be compiled anew with hooks in place, and one may know its graph without watching a pass:
+    such a model is asked for the graph itself.
+    """
+    watched: Callable[[Batch], Watched] | None = getattr(learner.model, "graph_seen", None)
+    asked: Callable[[Batch], Tensor] | None = getattr(learner.model, "learned_graph", None)
+    if watched is not None and not learner.experiment.training.compile:
+        with watched(batch) as told:
+            yield told
+    else:
+        yield None if asked is None else partial(asked, batch)

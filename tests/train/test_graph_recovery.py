@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor, nn
 
 from lab.data.batch import Batch, Dataset, Shape
-from lab.data.batching import prepare_splits
+from lab.data.batching import evaluation_batches, prepare_splits
 from lab.data.windows import WindowSplit
 from lab.spec.experiment import Experiment
+from lab.train.build import build_model
 from lab.train.learner import Learner
 from lab.train.scoring import score
 from lab.train.streams import Streams
-from lab.train.tasks import Forecast
+from lab.train.tasks import Forecast, task_of
 from lab.train.tasks.graph_recovery import recovery_scores
 
 pytestmark = pytest.mark.torch
@@ -79,3 +82,35 @@ def test_a_model_that_offers_its_graph_is_scored_on_it_where_the_truth_is_known(
         assert ("valid.graph_auroc" in told) == (known is not None)
         assert "train.graph_auroc" not in told
         assert told.get("valid.graph_auroc", 1.0) == 1.0
+
+
+MODELS: list[dict[str, object]] = [
+    {"kind": "latent_seq2seq", "width": 8, "latent": {"heads": 2}},
+    {"kind": "latent_seq2seq", "width": 8, "graph_readout": "static"},
+    {"kind": "pgat", "width": 8, "heads": 2, "layers": 1},
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{model['kind']}-{len(model)}")
+def test_the_graph_is_read_in_the_very_pass_that_is_scored(model: dict[str, object]) -> None:
+    series = {"kind": "latent_graph_series", "nodes": 5, "degree": 2, "length": 120, "window": 8, "horizon": 2}
+    said = Experiment.model_validate({"dataset": series, "model": model, "training": {"batch": 8}})
+    data = said.dataset.build(0)
+    built = build_model(said, data.shape, 0)
+    built.eval()
+    splits = prepare_splits(data, built)
+    batches = [splits["valid"].batch(*cut) for cut in evaluation_batches(splits["valid"].split.sizes, 8)]
+    expected = torch.cat([built.learned_graph(batch) for batch in batches]).double().mean(0)
+    calls: Counter[str] = Counter()
+    for name, module in built.named_modules():
+        module.register_forward_hook(lambda *_, name=name: calls.update([name]))
+    learner = Learner.of(said, built, Streams(0, "", frozenset()))
+    held_out = {name: split for name, split in splits.items() if name != "train"}
+    told = score(learner, held_out, task_of(data, said)).scores
+    passes = sum(len(evaluation_batches(split.split.sizes, 8)) for split in held_out.values())
+    assert calls[""] == passes
+    assert calls["first"] in (0, passes)
+    assert calls["blocks.0"] in (0, passes)
+    assert data.truth is not None
+    wanted = recovery_scores(expected, data.truth)
+    assert {name: told[f"valid.{name}"] for name in wanted} == pytest.approx(wanted, nan_ok=True)

@@ -6,6 +6,9 @@ of the LSTMs. Only the decoder goes step by step.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -79,10 +82,34 @@ class LatentSeq2Seq(nn.Module):
     @torch.no_grad()
     def learned_graph(self, batch: Batch) -> Tensor:
         """Scores [batch, nodes, nodes] of the learned graph: entry [i, j] tells how much i hears of j."""
-        if self.spec.graph_readout == "static":
-            scores = self.static_scores()["second"].mean(0)
-            return (scores - scores.mean(-1, keepdim=True)).expand(len(batch.x), -1, -1)
-        first, second = (weights.mean(2) for weights in self.latent(batch)[1])
+        with self.graph_seen(batch) as told:
+            if self.spec.graph_readout != "static":
+                self.latent(batch)
+            return told()
+
+    @contextmanager
+    def graph_seen(self, batch: Batch) -> Iterator[Callable[[], Tensor]]:
+        """The same of a pass over this batch that is made inside, whoever makes it."""
+        seen: dict[nn.Module, Tensor] = {}
+
+        def note(layer: nn.Module, _: object, told: tuple[Tensor, Tensor]) -> None:
+            seen[layer] = told[1].detach().mean(2)
+
+        is_static = self.spec.graph_readout == "static"
+        handles = [] if is_static else [layer.register_forward_hook(note) for layer in (self.first, self.second)]
+        try:
+            yield lambda: self._static(batch) if is_static else self._read(seen[self.first], seen[self.second])
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    @torch.no_grad()
+    def _static(self, batch: Batch) -> Tensor:
+        scores = self.static_scores()["second"].mean(0)
+        return (scores - scores.mean(-1, keepdim=True)).expand(len(batch.x), -1, -1)
+
+    def _read(self, first: Tensor, second: Tensor) -> Tensor:
+        """Of both layers' weights [batch, frames, nodes, nodes]."""
         if self.spec.graph_readout == "last_frame":
             return second[:, -1]
         if self.spec.graph_readout == "mean_over_frames":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
@@ -67,9 +70,19 @@ class Pgat(nn.Module):
     @torch.no_grad()
     def learned_graph(self, batch: Batch) -> Tensor:
         """[graphs, nodes, nodes]: how much node i hears of node j, on the paths from waves to targets."""
-        graphs, nodes, drivers = len(batch.x), self.shape.nodes, self.shape.drivers
-        with weights_seen(self.blocks, graphs) as seen:
+        with self.graph_seen(batch) as told:
             self(batch)
+        return told()
+
+    @contextmanager
+    def graph_seen(self, batch: Batch) -> Iterator[Callable[[], Tensor]]:
+        """The same of a pass over this batch that is made inside, whoever makes it."""
+        with weights_seen(self.blocks, len(batch.x)) as seen:
+            yield lambda: self._heard(batch, seen)
+
+    @torch.no_grad()
+    def _heard(self, batch: Batch, seen: dict[nn.Module, Tensor]) -> Tensor:
+        graphs, nodes, drivers = len(batch.x), self.shape.nodes, self.shape.drivers
         told = batch.x.new_zeros(graphs, nodes, nodes)
         paths = mean_paths(self.blocks, seen, self._graph(batch)[0].reads[:, 0].expand(graphs, -1, -1))
         if paths is not None:
