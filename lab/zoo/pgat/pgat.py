@@ -48,6 +48,9 @@ class Pgat(nn.Module):
         asked = (self.shape.window, self.shape.nodes, self.shape.features)
         if batch.x.shape[1:] != asked:
             raise ValueError(f"x is {tuple(batch.x.shape)}, but the model reads [graphs, {', '.join(map(str, asked))}]")
+        home = self.readout.horizon.weight.device
+        if batch.x.device != home:
+            raise ValueError(f"x is on {batch.x.device}, but the model is on {home}: move one to the other")
         graph, told = self._graph(batch)
         z = self.embedding(batch.x) + self._encodings(told)
         for block in self.blocks:
