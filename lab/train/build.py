@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import median
 
@@ -19,6 +19,7 @@ from lab.spec.experiment import Experiment
 from lab.train.feed import count_updates
 from lab.train.step import first_steps
 from lab.train.streams import Streams, stream
+from lab.train.tasks.known_lines import known_lines
 from lab.zoo.parts import Dropout
 
 SAMPLE_BATCHES = 2
@@ -143,7 +144,8 @@ def smoke(experiment: Experiment, steps: int = 1, seed: int = 0) -> StepTrace:
 
 def known_scores(experiment: Experiment) -> frozenset[str]:
     """The names of what the experiment's data know of scores, by a sample of them."""
-    return frozenset(experiment.dataset.lines(_sample(experiment)))
+    sample = _sample(experiment)
+    return frozenset(known_lines(experiment, replace(sample, lines=experiment.dataset.lines(sample))))
 
 
 def _sample(experiment: Experiment, seed: int = 0) -> Dataset:

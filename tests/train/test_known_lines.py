@@ -12,6 +12,7 @@ from lab.data.batch import Dataset
 from lab.data.links.lines import link_lines
 from lab.data.windows import WindowSplit
 from lab.spec.experiment import Experiment
+from lab.train.build import known_scores
 from lab.train.tasks.known_lines import known_lines
 
 pytestmark = pytest.mark.torch
@@ -46,6 +47,13 @@ def test_a_diagonal_that_is_scored_has_ceilings_of_its_own_and_no_line_of_pairs(
     assert told["nll: best possible"] == pytest.approx(data.lines["nll: best possible"] * 11 / 12)
     assert told["ap: best possible"] == data.lines["ap: best possible"]
     assert told["auc: chance"] == 0.5
+
+
+def test_a_claim_may_name_only_what_is_told_beside_its_trials() -> None:
+    told = known_scores(said("full"))
+    assert BEST in told
+    assert "test.auc: copy last" not in told
+    assert "test.auc: copy last" in known_scores(said("offdiag"))
 
 
 def test_a_ceiling_that_is_unknown_stays_so() -> None:
