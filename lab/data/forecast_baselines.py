@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from lab.data.batch import Dataset
 from lab.data.forecast_windows import (
+    CHUNK,
+    Parts,
     Units,
     Windows,
     past_of,
@@ -18,7 +20,6 @@ from lab.data.forecast_windows import (
     target_of,
     training_frames,
     units_of,
-    windows_of,
 )
 from lab.data.windows import WindowSplit
 from lab.exact import gaussian
@@ -33,8 +34,6 @@ RIDGE = 1.0
 """Pull towards zero of a vector autoregression, on scaled values."""
 WINDOW_RIDGE = 50.0
 """The same of a regression on whole windows."""
-CHUNK = 512
-"""Windows that are looked at together."""
 TO_EVERY = 3
 """Errors up to a step are told for every third one."""
 
@@ -73,33 +72,47 @@ def _sums_on(split: WindowSplit, rules: Mapping[str, Rule], units: Units) -> dic
 def gaussian_lines(dataset: Dataset) -> dict[str, float]:
     """Climatology, the last value and a ridge regression on the window, each with a normal residual."""
     scored = np.arange(dataset.shape.nodes) >= dataset.shape.drivers
-    units, rules = units_of(dataset).at(scored), densities(windows_of(dataset, "train").at(scored))
+    units, rules = units_of(dataset).at(scored), densities(Parts(dataset, "train", scored))
     told: dict[str, float] = {}
     for name in HELD_OUT:
-        windows = windows_of(dataset, name).at(scored)
+        parts = Parts(dataset, name, scored)
+        target = np.concatenate([windows.target for windows in parts])
         for rule, density in rules.items():
-            scores = gaussian_scores(*density(windows), windows.target, units)
+            means, (std, *_) = zip(*(density(windows) for windows in parts), strict=True)
+            scores = gaussian_scores(np.concatenate(means), std, target, units)
             told |= lines_on(name, {f"{score}: {rule}": value for score, value in scores.items()})
     return told
 
 
-def densities(train: Windows) -> dict[str, Density]:
-    """Forecasts with a spread by name; deviations are those of the training residuals."""
-    horizon = train.target.shape[1]
-    centre, spread = np.nanmean(train.target, axis=(0, 1)), np.nanstd(train.target, axis=(0, 1))
+def densities(train: Iterable[Windows]) -> dict[str, Density]:
+    """Forecasts with a spread by name; deviations are those of the training residuals.
+
+    The training windows may come a few at a time, and are asked for more than once.
+    """
     ridge = WindowRidge.fitted(train)
-    still, missed = (_residual(told, train) for told in (last_value(train.past, horizon), ridge.forecast(train)))
+    centre = _mean((windows.target for windows in train), axis=(0, 1))
+    spread = np.sqrt(_mean(((windows.target - centre) ** 2 for windows in train), axis=(0, 1)))
+    still, missed = (
+        np.sqrt(_mean(((told(windows) - windows.target) ** 2 for windows in train), axis=0))
+        for told in (_held, ridge.forecast)
+    )
     return {
         "climatology": lambda windows: (np.broadcast_to(centre, windows.target.shape), spread),
-        "last value": lambda windows: (last_value(windows.past, horizon), still),
+        "last value": lambda windows: (_held(windows), still),
         "ridge on the window": lambda windows: (ridge.forecast(windows), missed),
     }
 
 
-def _residual(told: Numbers, windows: Windows) -> Numbers:
-    """[horizon, nodes] the root of the mean squared error."""
-    found: Numbers = np.sqrt(np.nanmean((told - windows.target) ** 2, axis=0))
-    return found
+def _held(windows: Windows) -> Numbers:
+    return last_value(windows.past, windows.target.shape[1])
+
+
+def _mean(parts: Iterable[Numbers], *, axis: int | tuple[int, int]) -> Numbers:
+    """The mean over all parts of what is not NaN."""
+    sums = [(np.nansum(part, axis=axis), np.isfinite(part).sum(axis=axis)) for part in parts]
+    total, count = (np.sum(each, axis=0) for each in zip(*sums, strict=True))
+    mean: Numbers = total / np.where(count > 0, count, np.nan)
+    return mean
 
 
 def window_mean(past: Numbers, horizon: int) -> Numbers:
@@ -151,18 +164,28 @@ class WindowRidge:
     weights: Numbers
 
     @classmethod
-    def fitted(cls, train: Windows) -> WindowRidge:
+    def fitted(cls, train: Iterable[Windows]) -> WindowRidge:
         """From the training windows; a missing target counts as the mean."""
-        centre = train.inputs.mean(axis=0)
-        inputs, wanted = train.inputs - centre, np.nan_to_num(train.target).reshape(len(train.target), -1)
-        level = wanted.mean(axis=0)
-        gram = inputs.T @ inputs + WINDOW_RIDGE * np.eye(inputs.shape[1])
-        return cls(centre, level, np.linalg.solve(gram, inputs.T @ (wanted - level)))
+        centre = _mean((windows.inputs for windows in train), axis=0)
+        level = _mean((_wanted(windows) for windows in train), axis=0)
+        gram = np.diag(np.full(len(centre), WINDOW_RIDGE))
+        drawn = np.zeros((len(centre), len(level)))
+        for windows in train:
+            inputs = windows.inputs - centre
+            gram += inputs.T @ inputs
+            drawn += inputs.T @ (_wanted(windows) - level)
+        weights: Numbers = np.linalg.solve(gram, drawn)
+        return cls(centre, level, weights)
 
     def forecast(self, windows: Windows) -> Numbers:
         """[windows, horizon, nodes]."""
         told: Numbers = (windows.inputs - self.centre) @ self.weights + self.level
         return told.reshape(windows.target.shape)
+
+
+def _wanted(windows: Windows) -> Numbers:
+    """[windows, horizon * nodes]."""
+    return np.nan_to_num(windows.target).reshape(len(windows.target), -1)
 
 
 def point_scores(forecast: Numbers, target: Numbers, units: Units) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from lab.data.batch import Dataset, Scale
 from lab.data.windows import WindowSplit
 
 Numbers = NDArray[np.float64]
+CHUNK = 512
+"""Windows that are looked at together."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,27 @@ class Units:
 UNSCALED = Units(np.zeros(1), np.ones(1), None)
 
 
-def windows_of(dataset: Dataset, name: str) -> Windows:
-    """All windows of a split."""
+@dataclass(frozen=True)
+class Parts:
+    """The windows of a split a few at a time, as often as they are asked for; some nodes of them."""
+
+    dataset: Dataset
+    name: str
+    nodes: NDArray[np.bool_]
+
+    def __iter__(self) -> Iterator[Windows]:
+        starts = split_of(self.dataset, self.name).starts
+        return (windows_of(self.dataset, self.name, some).at(self.nodes) for some in torch.split(starts, CHUNK))
+
+
+def windows_of(dataset: Dataset, name: str, starts: Tensor | None = None) -> Windows:
+    """The windows of a split that have these starts, or all of them."""
     units, split = units_of(dataset), split_of(dataset, name)
-    past = past_of(split, split.starts, units)
-    beside = _frames(split.x[:, :, 0, 1:], split.starts, split.window).reshape(len(past), -1)
+    starts = split.starts if starts is None else starts
+    past = past_of(split, starts, units)
+    beside = _frames(split.x[:, :, 0, 1:], starts, split.window).reshape(len(past), -1)
     inputs = np.concatenate([past.reshape(len(past), -1), beside], axis=1)
-    return Windows(past, inputs, target_of(split, split.starts, units))
+    return Windows(past, inputs, target_of(split, starts, units))
 
 
 def past_of(split: WindowSplit, starts: Tensor, units: Units) -> Numbers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -57,7 +58,7 @@ def test_densities_are_scored_as_their_lines_say(name: str) -> None:
     dataset = Waves(rows=800, window=24, horizon=6).build(0)
     lines = gaussian_lines(dataset)
     train, windows = (windows_of(dataset, each).at(np.arange(10) >= 7) for each in ("train", name))
-    for rule, density in densities(train).items():
+    for rule, density in densities([train]).items():
         mean, std = density(windows)
         outputs = torch.zeros(*windows.target.shape[:2], 10, 2, dtype=torch.float64)
         outputs[:, :, 7:, 0] = torch.from_numpy(np.array(mean))
@@ -66,6 +67,17 @@ def test_densities_are_scored_as_their_lines_say(name: str) -> None:
         own = {line: value for line, value in lines.items() if line.startswith(name) and line.endswith(f": {rule}")}
         assert len(own) > 10
         assert {line: told[line.partition(":")[0]] for line in own} == pytest.approx(own, rel=1e-4, abs=1e-5)
+
+
+def test_training_windows_are_never_held_all_at_once() -> None:
+    dataset = Waves(rows=6000, window=48, horizon=4).build(0)
+    train = split_of(dataset, "train")
+    inputs = len(train) * train.window * (dataset.shape.nodes + 2) * 8
+    tracemalloc.start()
+    gaussian_lines(dataset)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < inputs
 
 
 @pytest.mark.parametrize("lines_of", [series_lines, gaussian_lines])
