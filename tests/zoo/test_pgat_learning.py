@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -11,15 +13,22 @@ from lab.train.tasks.mixtures import Mixture
 
 pytestmark = pytest.mark.torch
 
-STEPS = 120
-BATCH = 32
+STEPS, BATCH = 400, 32
+HIGHEST, WARMUP = 3e-3, 20
+"""The learning rate rises over so many steps, then falls along a cosine; left high, it ends too sure."""
+
+
+def rate(step):
+    """The learning rate of a step."""
+    return HIGHEST * min(1, (step + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * step / STEPS))
 
 
 def trained(model, split):
     """The model after so many steps on windows drawn at random."""
     chosen = torch.Generator().manual_seed(0)
-    optimiser = torch.optim.AdamW(model.train().parameters(), lr=2e-3, weight_decay=1e-2)
-    for _ in range(STEPS):
+    optimiser = torch.optim.AdamW(model.train().parameters(), lr=HIGHEST, weight_decay=1e-2)
+    for step in range(STEPS):
+        optimiser.param_groups[0]["lr"] = rate(step)
         batch = split.batch(torch.randint(len(split), (BATCH,), generator=chosen), 10)
         optimiser.zero_grad()
         loss = -Mixture.of(model(batch)[:, :, 7:]).log_prob(batch.y[:, :, 7:]).mean()
@@ -43,7 +52,8 @@ def test_waves_are_learned_with_their_uncertainty_and_ridge_is_the_line():
         scores = [float(each) for each in (told.crps(y).mean(), -told.log_prob(y).mean(), covered)]
     lines = spec.lines(dataset)
     crps, nll, coverage = scores
-    assert crps < 0.8 * lines["test.scaled_crps: last value"] < lines["test.scaled_crps: climatology"], scores
-    assert nll < lines["test.scaled_nll: climatology"], scores
-    assert 0.6 < coverage < 0.99, scores
+    # Narrow bounds: a rate that stays high, a lower one, and encodings of the graph each missed some of them.
+    assert crps < 0.25 < 0.6 * lines["test.scaled_crps: last value"], scores
+    assert nll < 0.6 < lines["test.scaled_nll: last value"], scores
+    assert 0.75 < coverage < 0.99, scores
     assert lines["test.scaled_crps: ridge on the window"] < 0.09
