@@ -174,8 +174,7 @@ class WindowRidge:
             inputs = windows.inputs - centre
             gram += inputs.T @ inputs
             drawn += inputs.T @ (_wanted(windows) - level)
-        weights: Numbers = np.linalg.solve(gram, drawn)
-        return cls(centre, level, weights)
+        return cls(centre, level, np.asarray(np.linalg.solve(gram, drawn), dtype=np.float64))
 
     def forecast(self, windows: Windows) -> Numbers:
         """[windows, horizon, nodes]."""
