@@ -12,7 +12,7 @@ from lab.analysis.outline import Outline
 from lab.analysis.rows import Row
 from lab.analysis.sequential import nominal
 from lab.plan.asked import Asked, Asking
-from lab.plan.power import smallest_effect
+from lab.plan.power import lowest_p, smallest_effect
 from lab.report.numbers import count, plain
 
 
@@ -27,6 +27,8 @@ class ClaimAhead:
     """What each look is held to, while no other claim is decided."""
     sd: float | None
     """Of the claim's difference from seed to seed; None before two seeds are in."""
+    lowest: float = 0.0
+    """The smallest p that so many seeds can give, whatever they score; 0 unless the test is an exact one."""
 
     @property
     def smallest(self) -> float:
@@ -75,12 +77,22 @@ def claims_ahead(rows: Sequence[Row], outline: Outline) -> tuple[ClaimAhead, ...
     """Every claim of a plan."""
     asking, sds = outline.asking, spreads(rows, outline)
     return tuple(
-        ClaimAhead(claim, asking.looks, _alpha(claim, asking), sds.get(claim.name) or None) for claim in asking.claims
+        ClaimAhead(claim, asking.looks, _alpha(claim, asking), sds.get(claim.name) or None, _lowest(claim, asking))
+        for claim in asking.claims
     )
 
 
 def out_of_reach(ahead: Sequence[ClaimAhead]) -> Iterator[str]:
-    """Equivalences that the seeds cannot show even if there is no difference at all."""
+    """Claims that the seeds cannot decide by themselves, and equivalences that they cannot show of equals."""
+    late = [each for each in ahead if each.claim.is_testable and each.lowest > each.alpha]
+    if late:
+        first, seeds = late[0], late[0].seeds[-1]
+        enough = next(more for more in range(seeds, 10_000) if first.lowest * 2.0 ** (seeds - more) <= first.alpha)
+        yield (
+            f"{count(len(late), 'claim')} cannot be decided unless others are first: with {seeds} seeds an exact test "
+            f"gives p = {plain(first.lowest)} at least, and {plain(first.alpha)} is asked; take {enough} seeds, "
+            "or `test: {method: paired_t}`"
+        )
     for each in ahead:
         if each.claim.is_equivalence and each.claim.is_testable and each.sd and (each.needs or 10**9) > each.seeds[-1]:
             needs = f"about {each.needs}" if each.needs else "more than 1,000"
@@ -88,6 +100,11 @@ def out_of_reach(ahead: Sequence[ClaimAhead]) -> Iterator[str]:
                 f"claim {each.claim.name} within {each.claim.by:g} needs {needs} seeds (sd {plain(each.sd)}); "
                 f"{each.seeds[-1]} leave it undecided"
             )
+
+
+def _lowest(claim: Asked, asking: Asking) -> float:
+    is_exact = asking.test.method == "paired_permutation" and not asking.is_sequential
+    return lowest_p(asking.looks[-1]) / (2 if claim.is_equivalence else 1) if is_exact else 0.0
 
 
 def _alpha(claim: Asked, asking: Asking) -> float:

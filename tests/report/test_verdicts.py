@@ -188,3 +188,15 @@ def test_an_equivalence_that_the_seeds_cannot_show_is_warned_of(tmp_path):
     assert warning.startswith("claim same within 0.0005 needs about ")
     assert warning.endswith("8 leave it undecided")
     assert list(out_of_reach(claims_ahead([], told))) == []
+
+
+def test_claims_that_an_exact_test_cannot_decide_by_themselves_are_warned_of(tmp_path):
+    many = [replace(EXAMPLES[0], name=f"norm_helps_{number}") for number in range(7)]
+    _, few = outline(tmp_path / "few", *many[:6])
+    _, told = outline(tmp_path / "exact", *many, EXAMPLES[2])
+    _, by_t = outline(tmp_path / "t", *many, EXAMPLES[2], method="paired_t")
+    (warning,) = out_of_reach(claims_ahead([], told))
+    assert warning.startswith("7 claims cannot be decided unless others are first: with 8 seeds")
+    assert "p = 0.007812 at least, and 0.00625 is asked; take 9 seeds" in warning
+    assert list(out_of_reach(claims_ahead([], by_t))) == []
+    assert list(out_of_reach(claims_ahead([], few))) == []
