@@ -96,6 +96,7 @@ def test_ceilings_with_the_diagonal_are_those_of_a_last_cell_of_pairs_without_an
     share = process.share_within
     chance = np.array([within, between]) * (1 - 2 * process.flips) + process.flips
     mass = np.array([share, 1 - share])
+    chance, mass = chance[mass > 0], mass[mass > 0]
     best = ranked(np.append(chance, -1.0), np.append(mass, 1 / (process.nodes - 1)), np.append(mass * chance, 0.0))
     told = ceilings_with_diagonal(process, 1)["comm"]
     assert (told.auc, told.ap, told.f1) == pytest.approx((best.auc, best.ap, best.f1))
