@@ -34,11 +34,18 @@ def opened(tab, path: Path, **how: object):
 def scrolled(told) -> None:
     """Scroll through all of it, as a reader does, until every figure is drawn."""
     told.page.wait_for_load_state("load")
-    height = told.page.evaluate("document.documentElement.scrollHeight")
-    for place in range(0, height, 600):
+    read_down(told)
+    end = time.monotonic() + 90
+    while not told.page.evaluate(DRAWN):  # a page that grows while it is drawn is not read through at once
+        assert time.monotonic() < end, told.said
+        read_down(told)
+
+
+def read_down(told) -> None:
+    """From the top to the bottom, as long as the page is by now."""
+    for place in range(0, told.page.evaluate("document.documentElement.scrollHeight"), 600):
         told.page.evaluate(f"scrollTo({{top: {place}, behavior: 'instant'}})")
         told.page.wait_for_timeout(60)
-    until_drawn(told)
 
 
 def until_drawn(told) -> None:
