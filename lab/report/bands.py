@@ -1,13 +1,30 @@
-"""Lines of means over seeds with the bands of their intervals, as figures of training and of forecasts draw them."""
+"""Bands around lines, and lines of means over seeds with their bands: figures of training, forecasts and probes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lab.analysis.numbered import Numbered
 from lab.report.theme import DASHES, PALETTE, faded
+
+
+def band_of(at: Sequence[float], low: Sequence[float], high: Sequence[float], *, colour: str, group: str = "") -> Any:
+    """The area between two lines, which nobody points at."""
+    from plotly.graph_objects import Scatter
+
+    return Scatter(
+        x=[*at, *reversed(at)],
+        y=[*high, *reversed(low)],
+        fill="toself",
+        fillcolor=faded(colour),
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
+        legendgroup=group or None,
+    )
 
 
 def with_band(told: Numbered, place: int, *, name: str, hover: str, dot: int | None = None) -> Iterator[Any]:
@@ -20,17 +37,8 @@ def with_band(told: Numbered, place: int, *, name: str, hover: str, dot: int | N
     colour, band = PALETTE[place % len(PALETTE)], told.band
     spots = [spot for spot, low in enumerate(band.low) if math.isfinite(low)]
     if spots:
-        yield Scatter(
-            x=[told.at[spot] for spot in (*spots, *reversed(spots))],
-            y=[band.high[spot] for spot in spots] + [band.low[spot] for spot in reversed(spots)],
-            fill="toself",
-            fillcolor=faded(colour),
-            line={"width": 0},
-            mode="lines",
-            hoverinfo="skip",
-            showlegend=False,
-            legendgroup=told.cell,
-        )
+        at, low, high = ([each[spot] for spot in spots] for each in (told.at, band.low, band.high))
+        yield band_of(at, low, high, colour=colour, group=told.cell)
     yield Scatter(
         x=list(told.at),
         y=[mean if math.isfinite(mean) else None for mean in band.mean],

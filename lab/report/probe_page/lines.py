@@ -12,8 +12,9 @@ import numpy as np
 from lab.analysis.probed import Grid, Probed
 from lab.analysis.table import Floats
 from lab.analysis.timeline import profiles, thinned
+from lab.report.bands import band_of
 from lab.report.probe_page.marks import over_steps
-from lab.report.theme import BLUE, DASHES, GREEN, GREY, MARKS, ORANGE, PALETTE, VERMILION, faded, figure, words
+from lab.report.theme import BLUE, DASHES, GREEN, GREY, MARKS, ORANGE, PALETTE, VERMILION, figure, words
 from lab.spec.rules.gradients import GradWeightBand, UpdateHigh, UpdateLow
 
 if TYPE_CHECKING:
@@ -208,22 +209,11 @@ def _drawn(traces: Sequence[Any], *, is_share: bool = False) -> Figure:
 
 def _banded(grid: Grid, row: int, colour: str, name: str) -> Iterator[Any]:
     """A line with the band of the extremes of what each of its points stands for."""
-    from plotly.graph_objects import Scatter
-
     low, high = grid.low[row], grid.high[row]
     there = np.isfinite(low) & np.isfinite(high)
     if (low[there] < high[there]).any():
-        steps = grid.steps[there]
-        yield Scatter(
-            x=np.concatenate([steps, steps[::-1]]),
-            y=np.concatenate([high[there], low[there][::-1]]),
-            fill="toself",
-            fillcolor=faded(colour),
-            line={"width": 0},
-            mode="lines",
-            hoverinfo="skip",
-            showlegend=False,
-        )
+        steps, least, most = (told[there].tolist() for told in (grid.steps, low, high))
+        yield band_of(steps, least, most, colour=colour)
     yield _line(grid.steps, grid.values[row], colour, name)
 
 
