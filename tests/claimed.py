@@ -66,3 +66,18 @@ def judged(
     if lines:
         rows = [replace(each, origin=Origin(data_lines=lines[each.seed])) for each in rows]
     return verdicts(rows, outline)
+
+
+WIGGLE = [0.01, -0.02, 0.0, 0.02, -0.01, 0.015, -0.005, 0.01]
+LIFT = [0.30, 0.25, 0.4, 0.35, 0.2, 0.28, 0.33, 0.31]
+
+
+def pair(gap: float, wiggle: list[float] = WIGGLE) -> Scores:
+    """Two cells whose difference is `gap` and wiggles; seeds lift both alike."""
+    lifts = (LIFT * 10)[: len(wiggle)]
+    return {"a": [lift + gap + each for lift, each in zip(lifts, wiggle, strict=True)], "b": lifts}
+
+
+def only(found: tuple[Verdict, ...]) -> Verdict:
+    (verdict,) = found
+    return verdict

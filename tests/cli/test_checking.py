@@ -20,13 +20,18 @@ profiles:
 """
 
 
+def written(project: Path, study: str) -> Path:
+    """The study's file, in a project that has its base."""
+    for name, text in (("pyproject.toml", ""), ("experiments/tiny.yaml", EXPERIMENT), ("studies/q.yaml", study)):
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text(text)
+    return project / "studies/q.yaml"
+
+
 def test_mistakes_of_a_profile_are_told_beside_those_of_the_plain_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, text in (("pyproject.toml", ""), ("experiments/tiny.yaml", EXPERIMENT), ("studies/q.yaml", STUDY)):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-    assert check_files([tmp_path / "studies/q.yaml"], build=False, as_json=False) == 2
+    assert check_files([written(tmp_path, STUDY)], build=False, as_json=False) == 2
     told = capsys.readouterr().err
     assert "has no option 'residal'" in told
     assert "training has no option 'epoch'" in told
@@ -50,10 +55,7 @@ claims:
 def test_known_scores_that_the_data_lack_are_mistakes_once_the_data_are_built(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, text in (("pyproject.toml", ""), ("experiments/tiny.yaml", EXPERIMENT), ("studies/q.yaml", KNOWING)):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-    study = tmp_path / "studies/q.yaml"
+    study = written(tmp_path, KNOWING)
     assert check_files([study], build=False, as_json=False) == 0
     assert check_files([study], build=True, as_json=False) == 2
     told = capsys.readouterr().err
