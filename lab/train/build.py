@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -143,8 +143,15 @@ def smoke(experiment: Experiment, steps: int = 1, seed: int = 0) -> StepTrace:
 
 def known_scores(experiment: Experiment) -> frozenset[str]:
     """The names of what the experiment's data know of scores, by a sample of them."""
-    sample = _sample(experiment)
-    return frozenset(known_lines(experiment, replace(sample, lines=experiment.dataset.lines(sample))))
+    sample = replace(_sample(experiment), lines=_lines(experiment.dataset, _fewer(experiment)))
+    return frozenset(known_lines(experiment, sample))
+
+
+@lru_cache(maxsize=4)
+def _lines(spec: DatasetSpec, sample: DatasetSpec) -> Mapping[str, float]:
+    """What the data know, by a sample of them; cells of one study mostly share it."""
+    told: Mapping[str, float] = spec.lines(_drawn(sample, 0))
+    return told
 
 
 def _sample(experiment: Experiment, seed: int = 0) -> Dataset:
